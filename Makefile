@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+# slidecache. "make" builds without a network; "make run" and "make check" install the
+# Debian packages that are missing, build, and do their job. "make help" lists targets.
+
+BUILD ?= build
+CC ?= gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+# Each directory is a layer; tests/lint/layers checks who may include whom.
+LAYERS := base conf http image slide cache version render access app
+LIBS_PC := libjpeg libpng libtiff openslide jansson libsodium libxxhash
+LIBS := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null) -llmdb -lfcgi -lm -lpthread
+PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null | sed 's/-I/-isystem /g')
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-compare -Wcast-qual -Wvla -Wundef \
+	-Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wformat=2 -Wpointer-arith
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection
+OPT ?= -O2 -g $(HARDEN)
+ifdef WERROR
+WARNINGS += -Werror
+endif
+ifdef SAN
+OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+LDSAN := -fsanitize=address,undefined
+endif
+ifdef COVERAGE
+OPT := -O0 -g --coverage
+LDSAN := --coverage
+endif
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DSC_PROGRAM_VERSION='"$(VERSION)"' -Iinclude -Isrc \
+	$(PC_CFLAGS) $(WARNINGS) $(OPT) -fPIE -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDSAN) $(LDFLAGS)
+
+CORE_SRC := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
+SERVER_SRC := $(sort $(wildcard src/server/*.c))
+CTL_SRC := $(sort $(wildcard src/ctl/*.c))
+TOOL_SRC := $(sort $(wildcard src/tools/*.c))
+C_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/fault/test_*.c))
+C_TEST_LIB := $(sort $(wildcard tests/lib/*.c))
+BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+CORE := $(BUILD)/libcore.a
+SERVER := $(BUILD)/libserver.a
+PROGRAMS := $(BUILD)/slidecached $(BUILD)/slidecachectl $(BUILD)/make-slide
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+
+all: $(PROGRAMS)
+
+# A change of flags rebuilds everything; an unchanged file keeps its time.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+		echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+
+$(CORE): $(call obj,$(CORE_SRC))
+	@rm -f $@ && ar rcs $@ $^
+# Everything of the server but its main, so that tests can link it.
+$(SERVER): $(filter-out %/main.o,$(call obj,$(SERVER_SRC)))
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/slidecached: $(BUILD)/obj/src/server/main.o $(SERVER) $(CORE)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/slidecachectl: $(call obj,$(CTL_SRC)) $(CORE)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/make-slide: $(call obj,$(TOOL_SRC)) $(CORE)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(C_TEST_LIB)) $(SERVER) $(CORE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+test-programs: $(TEST_PROGRAMS)
+bench-programs: $(BENCH_PROGRAMS)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.PHONY: all test-programs bench-programs clean FORCE
+.SECONDARY:
+FORCE:

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration: one table of options, a JSON file, command-line overrides.
+ *
+ * src/conf/options.c has one row an option: its dotted name, type, default, limits and a
+ * sentence. --help, --print-config, the README's table and the manual are made from or
+ * checked against these rows. Unknown keys are errors that name the nearest known one.
+ * A struct sc_conf is filled before fork and never changes afterwards.
+ */
+#ifndef SLIDECACHE_CONF_H
+#define SLIDECACHE_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "slidecache/bytes.h"
+
+#define SC_CONF_CACHES 2
+enum sc_conf_cache_index { SC_CACHE_DEFAULT, SC_CACHE_TILES };
+
+struct sc_conf_cache {
+	char *backend;	  /* "embedded", "null" */
+	char *location;	  /* embedded: directory; "" is cache_dir/NAME */
+	char *key_prefix;
+	int64_t timeout_s; /* 0 for ever; JSON null */
+	int64_t max_entries;
+	int64_t max_size_mb;
+	int64_t timeout_ms;
+};
+
+struct sc_conf {
+	char *listen;	    /* "unix:/path", "HOST:PORT", "[V6]:PORT", "fd:0", "systemd" */
+	char *socket_mode;  /* octal text, "0660" */
+	char *socket_group; /* "" unchanged */
+	char *base_path;    /* "" or "/prefix", no slash at the end */
+	int64_t workers;    /* 0: 2 * cores, at least 4 */
+	int64_t request_timeout_s;
+	char *user;	  /* "" stays who we are */
+	char *peer_users; /* comma list; besides root and ourselves */
+	char *state_dir, *cache_dir;
+	struct {
+		char *root;
+		char *catalogue; /* "" is state_dir/images.json */
+		bool scan;
+		int64_t scan_interval_s;
+		int64_t max_open;
+	} slides;
+	struct {
+		int64_t tile_size, overlap;
+		bool limit_bounds;
+		int64_t jpeg_quality, png_compression;
+	} deepzoom;
+	int64_t thumbnail_size; /* pixels */
+	struct {
+		char *backend, *location; /* "" is state_dir/versions */
+	} versions;
+	struct sc_conf_cache caches[SC_CONF_CACHES];
+	struct {
+		char *level, *target;
+	} log;
+};
+
+extern const char *const sc_conf_cache_names[SC_CONF_CACHES]; /* "default", "tiles_cache" */
+
+/* Defaults everywhere. Free with sc_conf_free. */
+struct sc_conf *sc_conf_new(void);
+void sc_conf_free(struct sc_conf *c);
+/* Reads a JSON file over what is there. SC_INVALID: "FILE:LINE: ..." with the key's dotted
+ * name; for an unknown key the nearest known one. On failure c is partly filled. */
+SC_MUST enum sc_status sc_conf_load(struct sc_conf *c, const char *path,
+				    struct sc_err *err);
+/* One option from text: sc_conf_set(c, "slides.root", "/srv"). */
+SC_MUST enum sc_status sc_conf_set(struct sc_conf *c, const char *name, const char *text,
+				   struct sc_err *err);
+/* Fills derived values (paths left empty, workers 0, root made absolute) and checks what
+ * belongs together. Call once, last. */
+SC_MUST enum sc_status sc_conf_finish(struct sc_conf *c, struct sc_err *err);
+/* The effective values as a JSON document that sc_conf_load takes. */
+void sc_conf_print(const struct sc_conf *c, FILE *out);
+/* "NAME  TYPE  DEFAULT  help" a line, for --help and lint. */
+void sc_conf_print_options(FILE *out);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pixels, resampling and encoders. All pure: memory in, memory out; any process, any
+ * thread. The only place that includes libjpeg-turbo and libpng.
+ *
+ * A struct sc_pixels is packed rows of 4 bytes a pixel, R G B X in memory order; X is
+ * ignored by resampling and encoders (every picture is opaque by then). Its size is
+ * checked once, at sc_pixels_new: 1..32768 pixels a side, at most 256 MiB.
+ */
+#ifndef SLIDECACHE_IMAGE_H
+#define SLIDECACHE_IMAGE_H
+
+#include <stdint.h>
+
+#include "slidecache/bytes.h"
+
+struct sc_pixels {
+	uint32_t width;	 /* pixels */
+	uint32_t height; /* pixels */
+	unsigned char *rgbx; /* width * height * 4 bytes, owned */
+};
+
+#define SC_PIXELS_INIT { 0, 0, NULL }
+#define SC_AUTO_PIXELS __attribute__((cleanup(sc_pixels_release))) struct sc_pixels
+
+/* Zeroed memory; SC_INVALID on a side of 0, SC_TOO_LARGE over the limits. */
+SC_MUST enum sc_status sc_pixels_new(struct sc_pixels *p, uint32_t width, uint32_t height,
+				     struct sc_err *err);
+void sc_pixels_release(struct sc_pixels *p);
+struct sc_pixels sc_pixels_take(struct sc_pixels *p);
+
+/*
+ * Composites in place premultiplied ARGB (native-endian uint32_t, as OpenSlide and cairo
+ * have it) over an opaque background 0xRRGGBB, leaving R G B X. Two steps, as
+ * openslide-python and Pillow do, so that the bytes are theirs: un-premultiply, then
+ * composite. Fully opaque pixels, the common case, are only reordered.
+ */
+void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background);
+
+/*
+ * Lanczos (a = 3) reduction of src to width x height, each not larger than the source's:
+ * Pillow's algorithm and precision (separable, support scaled by the reduction, 8-bit
+ * result of a 22-bit fixed-point sum per pass, horizontal pass first). Reductions by 4 or
+ * more in an axis box-average by floor(scale / 2) in that axis first, as Pillow's
+ * reducing_gap = 2.0 does. dst is allocated here. Same size: a copy.
+ */
+SC_MUST enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width,
+				   uint32_t height, struct sc_pixels *dst,
+				   struct sc_err *err);
+
+enum sc_format { SC_JPEG, SC_PNG, SC_FORMAT_COUNT };
+
+struct sc_encode_options {
+	int jpeg_quality;    /* 1..100; baseline, 4:2:0, standard Huffman tables, JFIF */
+	int png_compression; /* 0..9, zlib level */
+};
+
+/* One row a format. encode appends to out; output is deterministic. */
+struct sc_encoder {
+	const char *name; /* as in URLs: "jpeg", "png" */
+	const char *mime;
+	enum sc_status (*encode)(const struct sc_pixels *p, const struct sc_encode_options *o,
+				 struct sc_buf *out, struct sc_err *err);
+};
+
+const struct sc_encoder *sc_encoder_of(enum sc_format f);
+/* SC_NOT_FOUND for a name that is no format. */
+SC_MUST enum sc_status sc_format_parse(struct sc_bytes name, enum sc_format *out,
+				       struct sc_err *err);
+SC_MUST enum sc_status sc_encode(enum sc_format f, const struct sc_pixels *p,
+				 const struct sc_encode_options *o, struct sc_buf *out,
+				 struct sc_err *err);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Render: "this tile, thumbnail, document of this image" as one value, its key, its bytes.
+ *
+ * One function, sc_item_plan, derives from a struct sc_item everything that depends on it:
+ * the cache and item text of its key, its entity tag, its MIME type; sc_render makes the
+ * bytes of the very same plan, so key, tag and pixels cannot disagree.
+ *
+ * Item text: KIND/ID/Z/FRAME[/LEVEL/COL_ROW.FORMAT]~HASH, where HASH is XXH3-64 over all
+ * else that decides the bytes: the image's version, the file's identity, tile geometry,
+ * quality, sizes, SC_RENDER_REVISION.
+ */
+#ifndef SLIDECACHE_RENDER_H
+#define SLIDECACHE_RENDER_H
+
+#include "slidecache/cache.h"
+#include "slidecache/catalogue.h"
+#include "slidecache/conf.h"
+#include "slidecache/slide.h"
+
+/* Raise when the same plan makes other bytes than before: old entries end. */
+#define SC_RENDER_REVISION 1
+
+enum sc_kind { SC_TILE, SC_THUMBNAIL, SC_DZI, SC_SLIDE_INFO, SC_PATCH, SC_KIND_COUNT };
+
+struct sc_item {
+	enum sc_kind kind;
+	int64_t image, z, frame;
+	int64_t level, col, row; /* tile: Deep Zoom level; patch: stored level */
+	enum sc_format format;
+	int64_t x, y, width, height; /* patch: x, y level 0 pixels, size pixels of the level */
+};
+
+struct sc_plan {
+	struct sc_item item;
+	char file[SC_IMAGE_FILE_MAX]; /* of the plane, below the root */
+	struct sc_identity identity;
+	const char *mime;
+	char text[SC_ITEM_MAX + 1]; /* item part of the key */
+	char etag[32];		    /* quoted; depends on the versions too */
+};
+
+struct sc_renderer;
+
+/* Both pointers must outlive it. After fork. */
+SC_MUST enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root *root,
+				       struct sc_renderer **out, struct sc_err *err);
+void sc_renderer_free(struct sc_renderer *r);
+
+/* version: of the kind's named cache; image_version: of image/ID. SC_NOT_FOUND: no such
+ * plane or file. No slide is opened. */
+SC_MUST enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
+				    const struct sc_item *item, const char *version,
+				    const char *image_version, struct sc_plan *out,
+				    struct sc_err *err);
+/* SC_CHANGED: the file is not the plan's any more. SC_NOT_FOUND: outside the pyramid. */
+SC_MUST enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
+				 struct sc_buf *out, struct sc_err *err);
+
+/* Single flight over all workers of a host: see filelock.h. key: the entry's whole key.
+ * SC_OK: this one renders, and calls _end; SC_TIMEOUT: another one still does after
+ * wait_ms. *waited: another one had it, so the cache may hold it now. */
+SC_MUST enum sc_status sc_flight_begin(struct sc_renderer *r, struct sc_bytes key,
+				       int *waited, struct sc_err *err);
+void sc_flight_end(struct sc_renderer *r, struct sc_bytes key);
+
+#endif

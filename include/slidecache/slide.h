@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slides: which file it is (identity), what it holds (info), its pixels (read), and a
+ * bounded pool of open ones. The only place that includes OpenSlide and libtiff.
+ *
+ * A pool, its slides and everything read from them belong to one process: open it after
+ * fork. One thread.
+ *
+ * Right pixels: sc_slide_get and sc_slide_read both compare the file's identity with the
+ * one that the caller has put into its keys, before and after each read, and answer
+ * SC_CHANGED (dropping handle and pixels) when it differs. A slide that failed once is
+ * closed: OpenSlide's errors are sticky.
+ */
+#ifndef SLIDECACHE_SLIDE_H
+#define SLIDECACHE_SLIDE_H
+
+#include <stdint.h>
+
+#include "slidecache/deepzoom.h"
+#include "slidecache/image.h"
+
+/* What tells one file content from another. Compare with sc_identity_equal. */
+struct sc_identity {
+	uint64_t device, inode;
+	int64_t size; /* bytes */
+	int64_t mtime_ns, ctime_ns;
+};
+
+bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b);
+
+/* The folder that all slides lie below; every path is resolved beneath it by the kernel
+ * (openat2 RESOLVE_BENEATH), so neither ".." nor a symbolic link leads outside. */
+struct sc_slide_root;
+SC_MUST enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
+					  struct sc_err *err);
+void sc_slide_root_close(struct sc_slide_root *r);
+/* file: relative to the root. SC_NOT_FOUND: no such file (the text names no path);
+ * SC_UNREADABLE: not a regular file. Touches no slide data: one openat2 and one fstat. */
+SC_MUST enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
+					 struct sc_identity *out, struct sc_err *err);
+
+struct sc_slide_info {
+	struct sc_geometry geometry;
+	char vendor[64];       /* openslide.vendor */
+	double mpp;	       /* mean micrometres a pixel of x and y, 0 unknown */
+	double objective_power; /* 1 unknown */
+	uint32_t background;   /* 0xRRGGBB, openslide.background-color, default ffffff */
+};
+
+/* Limits checked before anything is decoded; see traps O1, O7, O11. */
+#define SC_SLIDE_TILE_MAX 4096	  /* pixels a side of a stored tile */
+#define SC_SLIDE_READ_MAX 8192	  /* pixels a side of one sc_slide_read */
+#define SC_SLIDE_PROPERTIES_MAX 4096
+
+struct sc_slide;
+struct sc_slide_pool;
+
+/* max_open: slides kept open; the least recently used is closed. */
+SC_MUST enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
+					 struct sc_slide_pool **out, struct sc_err *err);
+void sc_slide_pool_free(struct sc_slide_pool *p);
+int sc_slide_pool_open_count(const struct sc_slide_pool *p);
+
+/*
+ * Opens the slide, or finds it open. *out is borrowed: valid until the next
+ * sc_slide_pool call. SC_CHANGED when the file is not want any more; SC_UNREADABLE with
+ * a sentence (no path in it) for what cannot be opened or exceeds a limit.
+ */
+SC_MUST enum sc_status sc_slide_get(struct sc_slide_pool *p, const char *file,
+				    const struct sc_identity *want, struct sc_slide **out,
+				    struct sc_err *err);
+const struct sc_slide_info *sc_slide_info(const struct sc_slide *s);
+
+/*
+ * Pixels of one stored level, composited over the slide's background (or over
+ * background, when that is not NULL). x, y: top left in level 0 pixels; parts outside the
+ * slide are background. On any failure the slide is closed and must not be used again.
+ */
+struct sc_slide_region {
+	int level;
+	int64_t x, y;	       /* level 0 pixels */
+	uint32_t width, height; /* pixels of the level */
+};
+SC_MUST enum sc_status sc_slide_read(struct sc_slide *s, const struct sc_slide_region *r,
+				     const uint32_t *background, struct sc_pixels *out,
+				     struct sc_err *err);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Versions of named caches: the one place that decides which entries are current.
+ *
+ * A versioned cache is a name ([a-z0-9_./-], 1..128 bytes) with a current version: 8
+ * characters of [A-Za-z0-9] from a cryptographic source. The version is part of every
+ * key, so changing it makes every older entry unreachable at once, in constant time.
+ * "image/ID" is the version of one image; it exists for every image id.
+ *
+ *  - A read answers what is current at that moment, never a memo.
+ *  - A change that was acknowledged (SC_OK) is durable and seen by every later read, of
+ *    any process. A change that was not acknowledged may or may not have happened.
+ *  - Several names change together or not at all. A new version always differs.
+ *  - A name that should exist (one of the started ones, or image/ID) and is missing gets a
+ *    fresh random version, atomically. Nothing ever comes back under an old version.
+ *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID.
+ *
+ * Open after fork; one thread.
+ */
+#ifndef SLIDECACHE_VERSION_H
+#define SLIDECACHE_VERSION_H
+
+#include <stdint.h>
+
+#include "slidecache/bytes.h"
+
+#define SC_VERSION_LEN 8
+#define SC_VERSION_NAME_MAX 128
+
+struct sc_version {
+	char name[SC_VERSION_NAME_MAX + 1];
+	char version[SC_VERSION_LEN + 1];
+	int64_t changed_at_us; /* wall clock */
+	char changed_by[64];   /* who: "slidecachectl (root)", a user, "start" */
+};
+
+struct sc_versions;
+
+struct sc_versions_options {
+	const char *backend;  /* a row of the table of stores: "embedded" */
+	const char *location; /* embedded: a directory, made when missing */
+};
+
+SC_MUST enum sc_status sc_versions_open(const struct sc_versions_options *o,
+					struct sc_versions **out, struct sc_err *err);
+void sc_versions_close(struct sc_versions *v);
+
+/* n names (at most 16) in one read; out[i] belongs to names[i]. */
+SC_MUST enum sc_status sc_versions_get(struct sc_versions *v, const char *const *names,
+				       size_t n, struct sc_version *out,
+				       struct sc_err *err);
+/* All, sorted by name. *out is allocated with malloc; the caller frees it. */
+SC_MUST enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out,
+					size_t *n, struct sc_err *err);
+/* Who changes from now on: recorded as changed_by. Default: the program's name and user. */
+void sc_versions_set_actor(struct sc_versions *v, const char *actor);
+SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v, const char *const *names,
+					   size_t n, struct sc_err *err);
+/* All of them, image/ID included. */
+SC_MUST enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *err);
+
+/* SC_INVALID with a sentence unless name is well formed. */
+SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *err);
+/* "image/ID" */
+void sc_version_image_name(int64_t id, char out[SC_VERSION_NAME_MAX + 1]);
+
+#endif
