@@ -10,7 +10,7 @@ VERSION := 0.1.0
 
 # Each directory is a layer; tests/lint/layers checks who may include whom.
 LAYERS := base conf http image slide cache version render access app
-LIBS_PC := libjpeg libpng libtiff openslide jansson libsodium libxxhash
+LIBS_PC := libjpeg libpng libtiff-4 openslide jansson libsodium libxxhash
 LIBS := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null) -llmdb -lfcgi -lm -lpthread
 PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null | sed 's/-I/-isystem /g')
 
@@ -31,7 +31,7 @@ ifdef COVERAGE
 OPT := -O0 -g --coverage
 LDSAN := --coverage
 endif
-CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DSC_PROGRAM_VERSION='"$(VERSION)"' -Iinclude -Isrc \
+CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DSC_PROGRAM_VERSION='"$(VERSION)"' -Iinclude -Isrc -I. \
 	$(PC_CFLAGS) $(WARNINGS) $(OPT) -fPIE -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDSAN) $(LDFLAGS)
 
@@ -84,10 +84,84 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
 test-programs: $(TEST_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
+# What "run" and "check" need before they can build: the recursive call reads pkg-config
+# anew once the packages are there.
+packages-%:
+	@deploy/install-packages $(subst -, ,$*)
+
+run: packages-build-run
+	@$(MAKE) --no-print-directory all www
+	@SLIDES='$(SLIDES)' PORT='$(PORT)' BACKEND='$(BACKEND)' BUILD='$(BUILD)' deploy/run
+
+SLIDES ?=
+PORT ?= 8080
+BACKEND ?= embedded
+
+www:
+	@deploy/build-www $(BUILD)/www
+
+PYTEST := SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+QUICK := tests/e2e/test_routes.py tests/e2e/test_bad_input.py
+
+check: packages-build-run-check
+	@$(MAKE) --no-print-directory check-all
+# The inner loop: needs the packages of "check", takes less than a minute.
+check-quick: all test-programs www
+	@tests/lint/run
+	@tests/run-c $(TEST_PROGRAMS)
+	@$(PYTEST) $(QUICK)
+check-all: all test-programs bench-programs www
+	@tests/lint/run
+	@tests/run-c $(TEST_PROGRAMS)
+	@$(PYTEST) tests/e2e tests/fault tests/browser
+check-long: packages-build-run-check
+	@SLIDECACHE_LONG=1 $(MAKE) --no-print-directory check-all
+# The whole suite on programs built with AddressSanitizer and UBSan.
+asan: packages-build-run-check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 check-all
+lint:
+	@tests/lint/run
+tidy:
+	@tests/lint/tidy
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+bench: packages-build-run-check
+	@$(MAKE) --no-print-directory all bench-programs
+	@SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B tests/bench/bench.py
+coverage: packages-build-run-check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 check-all
+	@tests/lib/coverage $(BUILD)/coverage
+
+install: all www
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache \
+		$(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system
+	install -m 755 $(BUILD)/slidecached $(DESTDIR)$(PREFIX)/sbin/
+	install -m 755 $(BUILD)/slidecachectl $(BUILD)/make-slide $(DESTDIR)$(PREFIX)/bin/
+	cp -R $(BUILD)/www $(DESTDIR)$(PREFIX)/share/slidecache/
+	install -m 644 README.md LICENSE deploy/lighttpd.conf \
+		$(DESTDIR)$(PREFIX)/share/doc/slidecache/
+	[ -e $(DESTDIR)/etc/slidecache/slidecache.json ] || \
+		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
+	for unit in slidecached.service slidecached.socket; do \
+		sed 's|/usr/sbin|$(PREFIX)/sbin|' systemd/$$unit \
+			> $(DESTDIR)/lib/systemd/system/$$unit; done
+
+help:
+	@echo 'make                  build (no network)'
+	@echo 'make run              install packages, build, serve slides: SLIDES= PORT=8080'
+	@echo 'make check            install packages, build, run all tests'
+	@echo 'make check-quick      lint, C tests and routes, under a minute'
+	@echo 'make check-long       the tests with their full figures'
+	@echo 'make asan             all tests under AddressSanitizer and UBSan'
+	@echo 'make bench            speed, as ratios to a floor and a peer'
+	@echo 'make lint tidy format coverage install clean'
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
-.PHONY: all test-programs bench-programs clean FORCE
+.PHONY: all test-programs bench-programs run www check check-quick check-all check-long \
+	asan lint tidy format bench coverage install help clean FORCE
 .SECONDARY:
 FORCE:

@@ -9,6 +9,7 @@
 #ifndef SLIDECACHE_APP_H
 #define SLIDECACHE_APP_H
 
+#include "slidecache/cache.h"
 #include "slidecache/conf.h"
 #include "slidecache/http.h"
 
@@ -20,7 +21,25 @@ SC_MUST enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **o
 void sc_app_close(struct sc_app *a);
 /* Always leaves a complete response: errors become a status and {"detail": "..."}. */
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs);
-/* Once in a while, between two requests: closes idle slides, looks for dead readers. */
+/* Once in a while, between two requests: opens stores that could not be opened before. */
 void sc_app_idle(struct sc_app *a);
+
+/*
+ * What a GET of url would do now, step by step, without rendering anything: route, image,
+ * cache, versions, key, tag, whether it is stored and why not. At most SC_FACTS_MAX rows.
+ * The errors are those of the request: SC_NOT_FOUND, SC_INVALID, ...
+ */
+struct sc_fact {
+	const char *name;
+	char value[512];
+};
+#define SC_FACTS_MAX 16
+SC_MUST enum sc_status sc_app_explain(struct sc_app *a, const char *url,
+				      struct sc_fact facts[SC_FACTS_MAX], size_t *n,
+				      struct sc_err *err);
+
+/* What the configuration says of cache i (SC_CACHE_...), as the cache layer wants it. The
+ * strings are the configuration's. */
+struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i);
 
 #endif

@@ -8,9 +8,9 @@
  * sc_catalogue_refresh before each request: one stat(2), and a new load when it changed.
  *
  * {"next_id": 3, "images": [{"id": 1, "name": "a.svs", "file": "case1/a.svs", "depth": 1,
- *   "frames": 1, "state": "ok", "reason": "", "width": 46000, "height": 32914,
- *   "mpp": 0.25, "objective_power": 40.0, "vendor": "aperio", "added": "2026-...",
- *   "identity": "dev:ino:size:mtime:ctime"}]}
+ *   "frames": 1, "state": "ok", "removed": false, "reason": "", "width": 46000,
+ *   "height": 32914, "mpp": 0.25, "objective_power": 40.0, "vendor": "aperio",
+ *   "added": "2026-...", "identity": "dev:ino:size:mtime:ctime"}]}
  */
 #ifndef SLIDECACHE_CATALOGUE_H
 #define SLIDECACHE_CATALOGUE_H
@@ -31,6 +31,7 @@ struct sc_image {
 	char *file; /* path below the root, '/' between folders */
 	int depth, frames; /* z planes and frames, 1 unless files STEM/{z}_{frame}_{NAME} exist */
 	enum sc_image_state state;
+	bool removed; /* gone because somebody said so: stays gone while the file is the same */
 	char *reason; /* "" when ok; a sentence without a path */
 	char *vendor;
 	int64_t width, height; /* level 0 pixels; 0 while unreadable */
@@ -46,7 +47,8 @@ struct sc_catalogue;
 SC_MUST enum sc_status sc_catalogue_open(const char *path, struct sc_catalogue **out,
 					 struct sc_err *err);
 void sc_catalogue_close(struct sc_catalogue *c);
-/* Loads again when the file changed; keeps what it has when the new one is damaged. */
+/* Loads again when the file changed. A damaged new one is SC_DAMAGED, once for each change
+ * of the file, and what was loaded before stays. */
 SC_MUST enum sc_status sc_catalogue_refresh(struct sc_catalogue *c, struct sc_err *err);
 
 /* Borrowed; valid until the next refresh. Images are in the order of their ids. */
@@ -66,7 +68,8 @@ SC_MUST enum sc_status sc_image_plane_file(const struct sc_image *im, int64_t z,
 					   struct sc_err *err);
 
 struct sc_scan_result {
-	int added, changed, gone, unreadable, total;
+	int added, changed, gone; /* by this scan */
+	int unreadable, total;	  /* now: unreadable ones, and all that are not gone */
 };
 
 /*
@@ -78,7 +81,8 @@ struct sc_scan_result {
  */
 SC_MUST enum sc_status sc_catalogue_scan(const char *path, const char *root,
 					 struct sc_scan_result *out, struct sc_err *err);
-/* Adds one file (relative to root) whatever its name; the same file again is its old id. */
+/* Adds one file (relative to root, no "." or ".." in it) whatever its name, also when no
+ * source can read it; the same file again is its old id, probed again unless it is ok. */
 SC_MUST enum sc_status sc_catalogue_add(const char *path, const char *root,
 					const char *file, int64_t *id, struct sc_err *err);
 /* Marks as gone for good: a scan does not bring it back while the file is unchanged. */

@@ -76,6 +76,32 @@ SC_MUST enum sc_status sc_conf_set(struct sc_conf *c, const char *name, const ch
 /* Fills derived values (paths left empty, workers 0, root made absolute) and checks what
  * belongs together. Call once, last. */
 SC_MUST enum sc_status sc_conf_finish(struct sc_conf *c, struct sc_err *err);
+/*
+ * The command line's part, the same for slidecached and slidecachectl: a file (config, or
+ * SC_CONF_DEFAULT_FILE when that is NULL and the file is there), then the overrides in their
+ * order, then sc_conf_finish.
+ */
+#define SC_CONF_DEFAULT_FILE "/etc/slidecache/slidecache.json"
+#define SC_CONF_OVERRIDES_MAX 64
+struct sc_conf_overrides {
+	const char *config;
+	size_t n;
+	struct {
+		char *name, *value; /* owned */
+	} items[SC_CONF_OVERRIDES_MAX];
+};
+/* SC_INVALID when there are too many. */
+SC_MUST enum sc_status sc_conf_override(struct sc_conf_overrides *o, const char *name,
+					const char *value, struct sc_err *err);
+/* "NAME=VALUE"; name and value are both copied. */
+SC_MUST enum sc_status sc_conf_override_set(struct sc_conf_overrides *o, const char *text,
+					    struct sc_err *err);
+/* --state-dir DIR: state_dir, and cache_dir as DIR/cache unless it is overridden, too. */
+SC_MUST enum sc_status sc_conf_override_state_dir(struct sc_conf_overrides *o,
+						  const char *dir, struct sc_err *err);
+void sc_conf_overrides_release(struct sc_conf_overrides *o);
+SC_MUST enum sc_status sc_conf_open(const struct sc_conf_overrides *o, struct sc_conf **out,
+				    struct sc_err *err);
 /* The effective values as a JSON document that sc_conf_load takes. */
 void sc_conf_print(const struct sc_conf *c, FILE *out);
 /* "NAME  TYPE  DEFAULT  help" a line, for --help and lint. */

@@ -51,11 +51,13 @@ struct sc_dz_region {
 	uint32_t width, height;		  /* pixels of the tile: its nominal size */
 };
 
-/* SC_UNREADABLE when the geometry is not one (a side < 1, over 2^31, no level). */
+/* SC_UNREADABLE when the geometry is not one (a side < 1, over 2^31, no level, bounds
+ * that are not inside level 0). SC_INVALID for a tile size or overlap over 2^14. */
 SC_MUST enum sc_status sc_dz_init(struct sc_dz *dz, const struct sc_geometry *g,
 				  const struct sc_dz_options *o, struct sc_err *err);
 
-/* SC_NOT_FOUND outside the pyramid, with a sentence that names level, column or row. */
+/* SC_NOT_FOUND outside the pyramid, with a sentence that names level, column or row.
+ * A read can be as large as a stored level, when no smaller one is there. */
 SC_MUST enum sc_status sc_dz_tile(const struct sc_dz *dz, const struct sc_geometry *g,
 				  int64_t level, int64_t col, int64_t row,
 				  struct sc_dz_region *out, struct sc_err *err);
@@ -64,7 +66,8 @@ SC_MUST enum sc_status sc_dz_tile(const struct sc_dz *dz, const struct sc_geomet
  * next larger usable one. */
 int sc_dz_best_level(const struct sc_geometry *g, double downsample);
 
-/* The whole slide reduced to fit box x box pixels (never enlarged, sides at least 1). */
+/* The whole slide reduced to fit box x box pixels (never enlarged, sides at least 1, the
+ * ratio of the sides kept as Pillow's Image.thumbnail keeps it). */
 SC_MUST enum sc_status sc_dz_thumbnail(const struct sc_geometry *g, uint32_t box,
 				       struct sc_dz_region *out, struct sc_err *err);
 

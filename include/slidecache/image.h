@@ -38,15 +38,36 @@ struct sc_pixels sc_pixels_take(struct sc_pixels *p);
 void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background);
 
 /*
- * Lanczos (a = 3) reduction of src to width x height, each not larger than the source's:
- * Pillow's algorithm and precision (separable, support scaled by the reduction, 8-bit
- * result of a 22-bit fixed-point sum per pass, horizontal pass first). Reductions by 4 or
- * more in an axis box-average by floor(scale / 2) in that axis first, as Pillow's
- * reducing_gap = 2.0 does. dst is allocated here. Same size: a copy.
+ * Lanczos (a = 3) resampling of src to width x height; a side may also grow, as by the
+ * pixel that rounding takes from a tile at the edge. Pillow's algorithm, precision and
+ * bytes (separable, support scaled by the reduction, 8-bit result of a 22-bit fixed-point
+ * sum per pass, horizontal pass first). Reductions by 4 or more in an axis box-average by
+ * floor(scale / 2) in that axis first, as Pillow's reducing_gap = 2.0 does. dst is allocated here. Same size: a copy.
  */
 SC_MUST enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width,
 				   uint32_t height, struct sc_pixels *dst,
 				   struct sc_err *err);
+
+/*
+ * The two steps of sc_resample by themselves, for pictures that are too large to have in
+ * memory at once: box-reduce part after part by the factors that sc_reduce_factor gives,
+ * then sc_resample_boxes the whole. The result is sc_resample's.
+ */
+uint32_t sc_reduce_factor(uint32_t from, uint32_t to);
+/* Each output pixel is the mean of fx x fy source pixels, fewer at the right and bottom
+ * edge; size rounded up. */
+SC_MUST enum sc_status sc_reduce(const struct sc_pixels *src, uint32_t fx, uint32_t fy,
+				 struct sc_pixels *dst, struct sc_err *err);
+/* boxes: a picture of full_width x full_height pixels, reduced by fx x fy, on its way to
+ * width x height; SC_INVALID when its size cannot be that. */
+struct sc_resize {
+	uint32_t full_width, full_height;
+	uint32_t fx, fy;
+	uint32_t width, height;
+};
+SC_MUST enum sc_status sc_resample_boxes(const struct sc_pixels *boxes,
+					 const struct sc_resize *to, struct sc_pixels *dst,
+					 struct sc_err *err);
 
 enum sc_format { SC_JPEG, SC_PNG, SC_FORMAT_COUNT };
 

@@ -57,7 +57,8 @@ enum sc_cache_metric {
 #define SC_CACHE_SLOTS 8
 
 /* Maps the shared block at path. create: the master's call, which makes or empties it;
- * otherwise it must exist and is mapped read-only. */
+ * otherwise it must exist, and is only read: what this process counts stays
+ * its own. */
 SC_MUST enum sc_status sc_metrics_map(const char *path, int create, struct sc_err *err);
 void sc_count(enum sc_metric m, uint64_t n);
 void sc_count_cache(unsigned slot, enum sc_cache_metric m, uint64_t n);

@@ -21,7 +21,14 @@
 /* Raise when the same plan makes other bytes than before: old entries end. */
 #define SC_RENDER_REVISION 1
 
-enum sc_kind { SC_TILE, SC_THUMBNAIL, SC_DZI, SC_SLIDE_INFO, SC_PATCH, SC_KIND_COUNT };
+enum sc_kind {
+	SC_KIND_TILE,
+	SC_KIND_THUMBNAIL,
+	SC_KIND_DZI,
+	SC_KIND_INFO,
+	SC_KIND_PATCH,
+	SC_KIND_COUNT,
+};
 
 struct sc_item {
 	enum sc_kind kind;

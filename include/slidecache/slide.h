@@ -31,6 +31,7 @@ bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b)
 /* The folder that all slides lie below; every path is resolved beneath it by the kernel
  * (openat2 RESOLVE_BENEATH), so neither ".." nor a symbolic link leads outside. */
 struct sc_slide_root;
+/* The error names dir: it is for the operator. */
 SC_MUST enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
 					  struct sc_err *err);
 void sc_slide_root_close(struct sc_slide_root *r);
@@ -48,7 +49,7 @@ struct sc_slide_info {
 };
 
 /* Limits checked before anything is decoded; see traps O1, O7, O11. */
-#define SC_SLIDE_TILE_MAX 4096	  /* pixels a side of a stored tile */
+#define SC_SLIDE_TILE_MAX 4096	  /* pixels a side of a stored TIFF tile; 64 MiB any tile */
 #define SC_SLIDE_READ_MAX 8192	  /* pixels a side of one sc_slide_read */
 #define SC_SLIDE_PROPERTIES_MAX 4096
 
@@ -60,6 +61,8 @@ SC_MUST enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
 					 struct sc_slide_pool **out, struct sc_err *err);
 void sc_slide_pool_free(struct sc_slide_pool *p);
 int sc_slide_pool_open_count(const struct sc_slide_pool *p);
+/* Closes what was not asked for during the last idle_us microseconds. */
+void sc_slide_pool_trim(struct sc_slide_pool *p, int64_t idle_us);
 
 /*
  * Opens the slide, or finds it open. *out is borrowed: valid until the next
@@ -74,7 +77,9 @@ const struct sc_slide_info *sc_slide_info(const struct sc_slide *s);
 /*
  * Pixels of one stored level, composited over the slide's background (or over
  * background, when that is not NULL). x, y: top left in level 0 pixels; parts outside the
- * slide are background. On any failure the slide is closed and must not be used again.
+ * slide are background. SC_INVALID (a level that is not there or not usable, a side of 0)
+ * and SC_TOO_LARGE do nothing; after any other failure the slide is closed and must not be
+ * used again: get it anew.
  */
 struct sc_slide_region {
 	int level;

@@ -61,6 +61,8 @@ SC_MUST enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc
 
 /* SC_INVALID with a sentence unless name is well formed. */
 SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *err);
+/* Appends {"version", "changed_at", "changed_by"}. */
+void sc_version_json(const struct sc_version *v, struct sc_buf *out);
 /* "image/ID" */
 void sc_version_image_name(int64_t id, char out[SC_VERSION_NAME_MAX + 1]);
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The application's life in one process, and the way of a request into the chain.
+ */
+#include "app/context.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "slidecache/clock.h"
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
+
+static void open_versions(struct sc_app *a)
+{
+	struct sc_versions_options o = {
+		.backend = a->conf->versions.backend,
+		.location = a->conf->versions.location,
+	};
+	struct sc_err err;
+
+	if (!a->versions && sc_versions_open(&o, &a->versions, &err))
+		sc_log_error("version store: %s", err.text);
+}
+
+struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
+{
+	const struct sc_conf_cache *c = &conf->caches[i];
+
+	return (struct sc_cache_options){
+		.name = sc_conf_cache_names[i],
+		.slot = (unsigned)i,
+		.backend = c->backend,
+		.location = c->location,
+		.key_prefix = c->key_prefix,
+		.timeout_s = c->timeout_s,
+		.max_entries = (uint64_t)c->max_entries,
+		.max_size_mb = (uint64_t)c->max_size_mb,
+		.timeout_ms = (int)c->timeout_ms,
+	};
+}
+
+static void open_cache(struct sc_app *a, int i)
+{
+	struct sc_cache_options o = sc_app_cache_options(a->conf, i);
+	struct sc_err err;
+
+	if (!a->caches[i] && sc_cache_open(&o, &a->caches[i], &err))
+		sc_log_error("cache %s: %s", o.name, err.text);
+}
+
+/* A store that cannot be opened costs speed, never an answer. */
+void sc_app_retry(struct sc_app *a)
+{
+	int64_t now = sc_mono_us();
+
+	if (now < a->retry_at_us)
+		return;
+	a->retry_at_us = now + SC_US_PER_S;
+	open_versions(a);
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		open_cache(a, i);
+}
+
+static enum sc_status open_slides(struct sc_app *a, struct sc_err *err)
+{
+	enum sc_status status = sc_slide_root_open(a->conf->slides.root, &a->root, err);
+
+	if (!status)
+		status = sc_catalogue_open(a->conf->slides.catalogue, &a->catalogue, err);
+	if (!status)
+		status = sc_renderer_new(a->conf, a->root, &a->renderer, err);
+	return status;
+}
+
+enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
+			   struct sc_err *err)
+{
+	struct sc_app *a = sc_alloc(sizeof(*a));
+	enum sc_status status = SC_OK;
+
+	a->conf = conf;
+	status = open_slides(a, err);
+	if (status) {
+		sc_app_close(a);
+		return status;
+	}
+	sc_app_retry(a);
+	*out = a;
+	return SC_OK;
+}
+
+void sc_app_close(struct sc_app *a)
+{
+	if (!a)
+		return;
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		sc_cache_close(a->caches[i]);
+	sc_versions_close(a->versions);
+	sc_renderer_free(a->renderer);
+	sc_catalogue_close(a->catalogue);
+	sc_slide_root_close(a->root);
+	free(a);
+}
+
+void sc_app_idle(struct sc_app *a)
+{
+	sc_app_retry(a);
+}
+
+void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs)
+{
+	struct sc_context ctx = { .app = a, .start_us = sc_mono_us() };
+	struct sc_err err;
+
+	rq->ctx = &ctx;
+	rq->chain = &sc_app_chain;
+	rq->chain_at = 0;
+	/* mw_error answers every error below it, so nothing is left to report here. */
+	SC_IGNORE(sc_next(rq, rs, &err));
+	sc_count(SC_M_REQUESTS, 1);
+	rq->ctx = NULL;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/app: the application's state, what one request's middlewares share, and
+ * what a row of the route table says beyond method and pattern.
+ */
+#ifndef SLIDECACHE_CONTEXT_H
+#define SLIDECACHE_CONTEXT_H
+
+#include "slidecache/access.h"
+#include "slidecache/app.h"
+#include "slidecache/cache.h"
+#include "slidecache/catalogue.h"
+#include "slidecache/json.h"
+#include "slidecache/render.h"
+#include "slidecache/version.h"
+
+struct sc_app {
+	const struct sc_conf *conf;
+	struct sc_slide_root *root;
+	struct sc_catalogue *catalogue;
+	struct sc_renderer *renderer;
+	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
+	struct sc_versions *versions;		 /* NULL while it cannot be opened */
+	int64_t retry_at_us;			 /* monotonic: when to open those again */
+};
+
+/* The kinds of cached results that versions are named after, then the image's own. */
+enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
+
+/* The versions that are current for this request. Handlers only read it. */
+struct sc_cache_versions {
+	bool known; /* false: the store is out of reach; no cache may be used */
+	size_t n;
+	struct sc_version items[SC_V_COUNT]; /* by SC_V_...; SC_V_IMAGE only with an image */
+};
+
+/* What happened to the cache, for X-Cache and Cache-Status. */
+enum sc_cache_result { SC_X_NONE, SC_X_HIT, SC_X_MISS, SC_X_SHARED, SC_X_BYPASS };
+
+struct sc_context {
+	struct sc_app *app;
+	int64_t start_us; /* monotonic */
+	struct sc_caller caller;
+	const struct sc_route_detail *detail;
+	const struct sc_image *image; /* of the route's id; NULL when there is none */
+	struct sc_cache_versions cache_versions;
+	struct sc_plan plan; /* of detail->item, after mw_conditional */
+	enum sc_cache_result cache_result;
+	bool stored;
+};
+
+#define SC_NO_CACHE (-1)
+
+struct sc_route_detail {
+	enum sc_right right;
+	bool names_image; /* the first argument is an image id */
+	/* Fills the item that the path and query name; NULL: the route serves no item. */
+	enum sc_status (*item)(const struct sc_request *rq, struct sc_item *out,
+			       struct sc_err *err);
+	int cache;	 /* SC_CACHE_..., or SC_NO_CACHE */
+	int version;	 /* SC_V_... of the item's key */
+	sc_middleware_fn handler;
+};
+
+extern const struct sc_route sc_routes[];
+extern const size_t sc_routes_count;
+extern const struct sc_chain sc_app_chain;
+
+/* Middlewares, one file each, in the order of the chain (routes.c). */
+enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *rs,
+				    struct sc_err *err);
+enum sc_status sc_mw_acl(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_conditional(struct sc_request *rq, struct sc_response *rs,
+				 struct sc_err *err);
+enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_handler(struct sc_request *rq, struct sc_response *rs,
+			     struct sc_err *err);
+
+/* Handlers. */
+enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
+			      struct sc_err *err);
+enum sc_status sc_handle_images(struct sc_request *rq, struct sc_response *rs,
+				struct sc_err *err);
+enum sc_status sc_handle_image(struct sc_request *rq, struct sc_response *rs,
+			       struct sc_err *err);
+enum sc_status sc_handle_health(struct sc_request *rq, struct sc_response *rs,
+				struct sc_err *err);
+enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
+				  struct sc_err *err);
+
+/* Starts a 200 whose JSON body the caller writes into rs->body. */
+void sc_json_response(struct sc_response *rs);
+/* The object that lists and single images share, with the request's fields and omit. */
+enum sc_status sc_image_json(struct sc_request *rq, const struct sc_image *im,
+			     struct sc_buf *out, struct sc_err *err);
+
+/*
+ * The token of an image's versioned URLs (?v=): changes whenever any byte that is served
+ * for it can change. "" when there is none to give: versions unknown, an image of several
+ * files, a file that is gone. out has SC_URL_TOKEN_LEN bytes.
+ */
+#define SC_URL_TOKEN_LEN 17
+void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *versions,
+		  const struct sc_image *im, char out[SC_URL_TOKEN_LEN]);
+
+/* Reads what is current: the three kinds and, with an image, image/ID. */
+void sc_read_versions(struct sc_app *app, const struct sc_image *im,
+		      struct sc_cache_versions *out);
+/* Opens what could not be opened before, at most once a second. */
+void sc_app_retry(struct sc_app *a);
+/* From target to route, image and item: what explain shares with the chain. */
+enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err);
+enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explain: the way of a request through routing, versions and plan, told instead of gone.
+ * It uses the very functions that the middlewares use, so it cannot tell another story.
+ */
+#include "app/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "slidecache/clock.h"
+
+struct story {
+	struct sc_fact *facts;
+	size_t n;
+};
+
+static void SC_PRINTF(3, 4) tell(struct story *s, const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->n == SC_FACTS_MAX)
+		return;
+	s->facts[s->n].name = name;
+	va_start(ap, fmt);
+	(void)vsnprintf(s->facts[s->n].value, sizeof(s->facts[s->n].value), fmt, ap);
+	va_end(ap);
+	s->n++;
+}
+
+static const char *no_header(const struct sc_request *rq, const char *name)
+{
+	(void)rq;
+	(void)name;
+	return NULL;
+}
+
+/* "https://host/path" and "/path" both. */
+static const char *path_of(const char *url)
+{
+	const char *scheme = strstr(url, "://");
+	const char *path = scheme ? strchr(scheme + 3, '/') : url;
+
+	return path ? path : "/";
+}
+
+static void tell_version(struct story *s, const struct sc_version *v)
+{
+	char time[SC_TIME_LEN];
+
+	sc_time_text(v->changed_at_us, time);
+	tell(s, "version", "%s is %s since %s by %s", v->name, v->version, time, v->changed_by);
+}
+
+static void tell_stored(struct story *s, struct sc_context *ctx, const char *version)
+{
+	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
+	struct sc_cache *cache = ctx->app->caches[ctx->detail->cache];
+	char created[SC_TIME_LEN];
+	char expires[SC_TIME_LEN] = "never";
+	struct sc_err err;
+
+	if (!cache) {
+		tell(s, "stored", "unknown: the cache cannot be opened");
+		return;
+	}
+	if (sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err)) {
+		tell(s, "stored",
+		     "no: not asked for since its versions, its file or the settings changed, "
+		     "or evicted");
+		return;
+	}
+	sc_time_text(entry.created_us, created);
+	if (entry.expires_us)
+		sc_time_text(entry.expires_us, expires);
+	tell(s, "stored", "yes: %zu bytes, since %s, expires %s", entry.value.len, created,
+	     expires);
+}
+
+static void tell_cache(struct story *s, struct sc_context *ctx)
+{
+	const struct sc_version *version = &ctx->cache_versions.items[ctx->detail->version];
+	const struct sc_conf_cache *conf = NULL;
+	char key[SC_KEY_MAX + 1];
+	struct sc_err err;
+
+	if (ctx->detail->cache == SC_NO_CACHE) {
+		tell(s, "cache", "none: this route is never cached");
+		return;
+	}
+	if (!ctx->cache_versions.known) {
+		tell(s, "cache", "none now: the version store is out of reach");
+		return;
+	}
+	conf = &ctx->app->conf->caches[ctx->detail->cache];
+	tell(s, "cache", "%s (%s)", sc_conf_cache_names[ctx->detail->cache], conf->backend);
+	tell_version(s, version);
+	tell_version(s, &ctx->cache_versions.items[SC_V_IMAGE]);
+	if (sc_cache_key(conf->key_prefix, version->version, sc_bytes_str(ctx->plan.text), key,
+			 &err) == SC_OK)
+		tell(s, "key", "%s", key);
+	tell_stored(s, ctx, version->version);
+}
+
+static enum sc_status tell_item(struct story *s, struct sc_request *rq, struct sc_err *err)
+{
+	struct sc_context *ctx = rq->ctx;
+	enum sc_status status = SC_OK;
+
+	if (!ctx->image)
+		return sc_fail(err, SC_NOT_FOUND, "no image has the id %s", rq->args[0].text);
+	tell(s, "image", "%lld %s (%s)", (long long)ctx->image->id, ctx->image->name,
+	     sc_image_state_name(ctx->image->state));
+	sc_read_versions(ctx->app, ctx->image, &ctx->cache_versions);
+	if (!ctx->detail->item)
+		return SC_OK;
+	status = sc_plan_request(rq, err);
+	if (status)
+		return status;
+	tell(s, "file", "%s", ctx->plan.file);
+	tell(s, "etag", "%s", ctx->plan.etag);
+	tell_cache(s, ctx);
+	return SC_OK;
+}
+
+static enum sc_status tell_all(struct sc_app *a, const char *url, struct story *s,
+			       struct sc_arena *arena, struct sc_err *err)
+{
+	struct sc_context ctx = { .app = a, .caller.user = "" };
+	struct sc_request rq = {
+		.method = SC_GET,
+		.method_text = "GET",
+		.uri = path_of(url),
+		.header = no_header,
+		.arena = arena,
+		.ctx = &ctx,
+	};
+	unsigned allowed = 0;
+	enum sc_status status = sc_resolve(&rq, &allowed, err);
+
+	if (status)
+		return status;
+	tell(s, "route", "%s", rq.route->pattern);
+	if (!ctx.detail->names_image)
+		return SC_OK;
+	return tell_item(s, &rq, err);
+}
+
+enum sc_status sc_app_explain(struct sc_app *a, const char *url,
+			      struct sc_fact facts[SC_FACTS_MAX], size_t *n,
+			      struct sc_err *err)
+{
+	struct sc_arena *arena = sc_arena_new();
+	struct story s = { facts, 0 };
+	enum sc_status status = tell_all(a, url, &s, arena, err);
+
+	sc_arena_free(arena);
+	*n = s.n;
+	return status;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tile, thumbnail, patch, DZI, slide_information: renders the plan of the request.
+ */
+#include "app/context.h"
+
+#include "slidecache/metrics.h"
+
+enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
+			      struct sc_err *err)
+{
+	if (rq->peer_gone && rq->peer_gone(rq)) {
+		sc_count(SC_M_PEER_GONE, 1);
+		return sc_fail(err, SC_ABORTED, "the client went away");
+	}
+	return sc_render(rq->ctx->app->renderer, &rq->ctx->plan, &rs->body, err);
+}

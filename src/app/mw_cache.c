@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cache: a hit answers; a miss is rendered by one worker of the host while the others
+ * wait, and stored under the versions that the request began with. So what was rendered
+ * before an invalidation is never found after it.
+ */
+#include "app/context.h"
+
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
+
+static const struct {
+	const char *x_cache, *cache_status;
+} texts[] = {
+	[SC_X_NONE] = { NULL, NULL },
+	[SC_X_HIT] = { "HIT", "slidecache; hit" },
+	[SC_X_MISS] = { "MISS", "slidecache; fwd=miss; stored" },
+	[SC_X_SHARED] = { "SHARED", "slidecache; fwd=miss; collapsed" },
+	[SC_X_BYPASS] = { "BYPASS", "slidecache; fwd=bypass" },
+};
+
+static enum sc_status answer(struct sc_request *rq, struct sc_response *rs,
+			     enum sc_cache_result result)
+{
+	rq->ctx->cache_result = result;
+	rs->status = 200;
+	rs->content_type = rq->ctx->plan.mime;
+	sc_response_header(rs, "X-Cache", texts[result].x_cache);
+	sc_response_header(rs, "Cache-Status",
+			   result == SC_X_MISS && !rq->ctx->stored
+				   ? "slidecache; fwd=miss"
+				   : texts[result].cache_status);
+	return SC_OK;
+}
+
+/* The cache to use; NULL: none is to be used for this request. */
+static struct sc_cache *cache_of(const struct sc_context *ctx)
+{
+	int which = ctx->detail->cache;
+
+	if (which == SC_NO_CACHE || !ctx->cache_versions.known)
+		return NULL;
+	return ctx->app->caches[which];
+}
+
+static const char *version_of(const struct sc_context *ctx)
+{
+	return ctx->cache_versions.items[ctx->detail->version].version;
+}
+
+static enum sc_status get(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+{
+	struct sc_context *ctx = rq->ctx;
+	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
+	enum sc_status status = SC_OK;
+
+	status = sc_cache_get(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
+			      &entry, err);
+	if (status)
+		return status;
+	sc_buf_release(&rs->body);
+	rs->body = sc_buf_take(&entry.value);
+	return SC_OK;
+}
+
+/* Storing is for the next one who asks; that it failed is no matter of this one. */
+static void store(struct sc_request *rq, const struct sc_response *rs)
+{
+	struct sc_context *ctx = rq->ctx;
+	struct sc_err err;
+
+	ctx->stored = sc_cache_set(cache_of(ctx), version_of(ctx),
+				   sc_bytes_str(ctx->plan.text), ctx->plan.mime,
+				   sc_buf_bytes(&rs->body), &err) == SC_OK;
+	if (!ctx->stored)
+		sc_log_warning("not stored: %s: %s", ctx->plan.text, err.text);
+}
+
+static enum sc_status render(struct sc_request *rq, struct sc_response *rs,
+			     enum sc_cache_result result, struct sc_err *err)
+{
+	enum sc_status status = sc_next(rq, rs, err);
+
+	if (status)
+		return status;
+	if (result == SC_X_MISS)
+		store(rq, rs);
+	return answer(rq, rs, result);
+}
+
+/* With the lock held: another one may have stored it since we looked. */
+static enum sc_status render_once(struct sc_request *rq, struct sc_response *rs,
+				  struct sc_err *err)
+{
+	if (get(rq, rs, err) != SC_OK)
+		return render(rq, rs, SC_X_MISS, err);
+	sc_count(SC_M_SHARED, 1);
+	return answer(rq, rs, SC_X_SHARED);
+}
+
+static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
+			      struct sc_err *err)
+{
+	struct sc_context *ctx = rq->ctx;
+	const char *prefix = ctx->app->conf->caches[ctx->detail->cache].key_prefix;
+	char key[SC_KEY_MAX + 1];
+	int waited = 0;
+	enum sc_status status = SC_OK;
+
+	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), key, err);
+	if (status)
+		return status;
+	status = sc_flight_begin(ctx->app->renderer, sc_bytes_str(key), &waited, err);
+	if (status) /* the other one takes too long: no reason to let this reader wait */
+		return render(rq, rs, SC_X_BYPASS, err);
+	status = render_once(rq, rs, err);
+	sc_flight_end(ctx->app->renderer, sc_bytes_str(key));
+	return status;
+}
+
+enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (!rq->ctx->detail->item)
+		return sc_next(rq, rs, err);
+	if (!cache_of(rq->ctx))
+		return render(rq, rs, SC_X_BYPASS, err);
+	status = get(rq, rs, err);
+	if (status == SC_OK)
+		return answer(rq, rs, SC_X_HIT);
+	if (status != SC_MISS)
+		return render(rq, rs, SC_X_BYPASS, err);
+	return on_miss(rq, rs, err);
+}

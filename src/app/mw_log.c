@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log: outermost. One line a request, and how long it took, as a header too.
+ */
+#include "app/context.h"
+
+#include "slidecache/clock.h"
+#include "slidecache/log.h"
+
+enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+{
+	enum sc_status status = sc_next(rq, rs, err);
+	double ms = (double)(sc_mono_us() - rq->ctx->start_us) / 1000;
+	const char *x_cache = NULL;
+
+	sc_response_header(rs, "Server-Timing",
+			   sc_arena_printf(rq->arena, "total;dur=%.3f", ms));
+	if (!sc_log_enabled(SC_LOG_INFO))
+		return status;
+	x_cache = sc_response_find(rs, "X-Cache");
+	sc_log_info("%s %s %.1000s %d %zu B %.1f ms %s", rq->remote_addr, rq->method_text,
+		    rq->uri, rs->status, rs->body.len, ms, x_cache ? x_cache : "-");
+	return status;
+}

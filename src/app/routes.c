@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The route table and the middleware table: what the service answers, and through what.
+ * A route is one row here, one row in the README (lint compares them) and a handler.
+ */
+#include "app/context.h"
+
+#include "slidecache/parse.h"
+
+static enum sc_status tile_item(const struct sc_request *rq, struct sc_item *out,
+				struct sc_err *err)
+{
+	out->kind = SC_KIND_TILE;
+	out->z = rq->args[1].number;
+	out->frame = rq->args[2].number;
+	out->level = rq->args[3].number;
+	out->col = rq->args[4].number;
+	out->row = rq->args[5].number;
+	return sc_format_parse(sc_bytes_str(rq->args[6].text), &out->format, err);
+}
+
+static enum sc_status dzi_item(const struct sc_request *rq, struct sc_item *out,
+			       struct sc_err *err)
+{
+	(void)err;
+	out->kind = SC_KIND_DZI;
+	out->z = rq->args[1].number;
+	out->frame = rq->args[2].number;
+	return SC_OK;
+}
+
+static enum sc_status thumbnail_item(const struct sc_request *rq, struct sc_item *out,
+				     struct sc_err *err)
+{
+	(void)rq;
+	(void)err;
+	out->kind = SC_KIND_THUMBNAIL;
+	out->format = SC_PNG;
+	return SC_OK;
+}
+
+static enum sc_status info_item(const struct sc_request *rq, struct sc_item *out,
+				struct sc_err *err)
+{
+	(void)rq;
+	(void)err;
+	out->kind = SC_KIND_INFO;
+	return SC_OK;
+}
+
+#define PATCH_SIDE_MAX 2048 /* pixels; EXACT's limit */
+
+/* A whole number of the query within [min, max], or what was there before. */
+static enum sc_status query_number(const struct sc_request *rq, const char *name,
+				   int64_t range[2], int64_t *value, struct sc_err *err)
+{
+	const char *text = NULL;
+	enum sc_status status = sc_query_get(rq, name, &text, err);
+
+	if (status)
+		return status;
+	if (!text ? *value < range[0] || *value > range[1]
+		  : !sc_parse_i64(sc_bytes_str(text), range[0], range[1], value))
+		return sc_fail(err, SC_INVALID, "%s must be a whole number from %lld to %lld",
+			       name, (long long)range[0], (long long)range[1]);
+	return SC_OK;
+}
+
+static enum sc_status patch_item(const struct sc_request *rq, struct sc_item *out,
+				 struct sc_err *err)
+{
+	const struct sc_image *im = rq->ctx->image;
+	int64_t position[2] = { 0, INT32_MAX };
+	int64_t level[2] = { 0, SC_SLIDE_LEVELS_MAX - 1 };
+	int64_t side[2] = { 1, PATCH_SIDE_MAX };
+	enum sc_status status = SC_OK;
+
+	out->kind = SC_KIND_PATCH;
+	out->format = SC_PNG;
+	out->width = im->width;
+	out->height = im->height;
+	status = query_number(rq, "x", position, &out->x, err);
+	if (!status)
+		status = query_number(rq, "y", position, &out->y, err);
+	if (!status)
+		status = query_number(rq, "level", level, &out->level, err);
+	if (!status)
+		status = query_number(rq, "width", side, &out->width, err);
+	if (!status)
+		status = query_number(rq, "height", side, &out->height, err);
+	return status;
+}
+
+static const struct sc_route_detail
+	tile = { SC_RIGHT_READ, true, tile_item, SC_CACHE_TILES, SC_V_TILES, sc_handle_item },
+	dzi = { SC_RIGHT_READ, true, dzi_item, SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
+	info = { SC_RIGHT_READ, true, info_item, SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
+	thumbnail = { SC_RIGHT_READ,	true,		 thumbnail_item,
+		      SC_CACHE_DEFAULT, SC_V_THUMBNAILS, sc_handle_item },
+	patch = { SC_RIGHT_READ, true, patch_item, SC_NO_CACHE, SC_V_TILES, sc_handle_item },
+	images = { SC_RIGHT_READ, false, NULL, SC_NO_CACHE, 0, sc_handle_images },
+	image = { SC_RIGHT_READ, true, NULL, SC_NO_CACHE, 0, sc_handle_image },
+	versions = { SC_RIGHT_READ, false, NULL, SC_NO_CACHE, 0, sc_handle_versions },
+	health = { SC_RIGHT_NONE, false, NULL, SC_NO_CACHE, 0, sc_handle_health };
+
+const struct sc_route sc_routes[] = {
+	{ SC_GET, "/images/image/{i}/{i}/{i}/tile/", &dzi },
+	{ SC_GET, "/images/image/{i}/{i}/{i}/tile_files/{n}/{n}_{n}.{s}", &tile },
+	{ SC_GET, "/api/v1/images/images/{i}/{i}/{i}/tile/", &dzi },
+	{ SC_GET, "/api/v1/images/images/{i}/{i}/{i}/tile_files/{n}/{n}_{n}.{s}", &tile },
+	{ SC_GET, "/api/v1/images/images/{i}/thumbnail/", &thumbnail },
+	{ SC_GET, "/api/v1/images/images/{i}/slide_information/", &info },
+	{ SC_GET, "/api/v1/images/images/{i}/get_patch/", &patch },
+	{ SC_GET, "/api/v1/images/images/", &images },
+	{ SC_GET, "/api/v1/images/images/{i}/", &image },
+	{ SC_GET, "/api/v1/cache/versions/", &versions },
+	{ SC_GET, "/healthz", &health },
+};
+const size_t sc_routes_count = sizeof(sc_routes) / sizeof(sc_routes[0]);
+
+/* Outermost first. Permission is decided before an entity tag or a cached byte is looked
+ * at; a tag before a cache; a cache before a slide. */
+static const sc_middleware_fn chain[] = {
+	sc_mw_log,
+	sc_mw_error,
+	sc_mw_auth,
+	sc_mw_route,
+	sc_mw_cache_versions,
+	sc_mw_acl,
+	sc_mw_conditional,
+	sc_mw_cache,
+	sc_mw_handler,
+};
+const struct sc_chain sc_app_chain = { chain, sizeof(chain) / sizeof(chain[0]) };

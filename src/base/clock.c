@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two clocks, and dates as text.
+ */
+#include "slidecache/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec now = { 0, 0 };
+
+	(void)clock_gettime(id, &now);
+	return now.tv_sec * SC_US_PER_S + now.tv_nsec / 1000;
+}
+
+int64_t sc_mono_us(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t sc_wall_us(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+void sc_sleep_us(int64_t us)
+{
+	struct timespec left = { us / SC_US_PER_S, us % SC_US_PER_S * 1000 };
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+void sc_time_text(int64_t wall_us, char out[SC_TIME_LEN])
+{
+	time_t seconds = wall_us / SC_US_PER_S;
+	struct tm tm;
+	size_t n = 0;
+
+	(void)gmtime_r(&seconds, &tm);
+	n = strftime(out, SC_TIME_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(out + n, SC_TIME_LEN - n, ".%06d", (int)(wall_us % SC_US_PER_S));
+}

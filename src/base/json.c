@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The JSON writer. The last byte written tells whether a comma is due, so there is no
+ * state beside the buffer.
+ */
+#include "slidecache/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "slidecache/parse.h"
+
+static void put_comma(struct sc_buf *b)
+{
+	if (b->len && !strchr("{[:,", b->data[b->len - 1]))
+		sc_buf_append(b, ",", 1);
+}
+
+void sc_json_begin(struct sc_buf *b, char bracket)
+{
+	put_comma(b);
+	sc_buf_append(b, &bracket, 1);
+}
+
+void sc_json_end(struct sc_buf *b, char bracket)
+{
+	sc_buf_append(b, &bracket, 1);
+}
+
+/* Bytes of the UTF-8 character at p; 0 when there is none. */
+static size_t character_at(const char *p)
+{
+	size_t left = strnlen(p, 4);
+
+	for (size_t n = 1; n <= left; n++)
+		if (sc_utf8_valid(sc_bytes_of(p, n)))
+			return n;
+	return 0;
+}
+
+static void put_text(struct sc_buf *b, const char *s)
+{
+	while (*s) {
+		size_t n = character_at(s);
+
+		if (*s == '"' || *s == '\\')
+			sc_buf_printf(b, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			sc_buf_printf(b, "\\u%04x", (unsigned)*s);
+		else if (n == 0)
+			sc_buf_str(b, "\xef\xbf\xbd");
+		else
+			sc_buf_append(b, s, n);
+		s += n ? n : 1;
+	}
+}
+
+static void put_quoted(struct sc_buf *b, const char *s)
+{
+	put_comma(b);
+	sc_buf_append(b, "\"", 1);
+	put_text(b, s);
+	sc_buf_append(b, "\"", 1);
+}
+
+void sc_json_key(struct sc_buf *b, const char *key)
+{
+	put_quoted(b, key);
+	sc_buf_append(b, ":", 1);
+}
+
+void sc_json_str(struct sc_buf *b, const char *s)
+{
+	put_quoted(b, s);
+}
+
+void sc_json_int(struct sc_buf *b, int64_t v)
+{
+	put_comma(b);
+	sc_buf_printf(b, "%lld", (long long)v);
+}
+
+void sc_json_double(struct sc_buf *b, double v)
+{
+	char text[40] = "null";
+
+	put_comma(b);
+	for (int digits = 1; isfinite(v) && digits <= 17; digits++) {
+		double back = 0;
+
+		(void)snprintf(text, sizeof(text), "%.*g", digits, v);
+		if (sc_parse_double(sc_bytes_str(text), &back) && !(back < v || back > v))
+			break;
+	}
+	sc_buf_str(b, text);
+	if (isfinite(v) && !strpbrk(text, ".e"))
+		sc_buf_str(b, ".0");
+}
+
+void sc_json_bool(struct sc_buf *b, bool v)
+{
+	put_comma(b);
+	sc_buf_str(b, v ? "true" : "false");
+}
+
+void sc_json_null(struct sc_buf *b)
+{
+	put_comma(b);
+	sc_buf_str(b, "null");
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The embedded backend: one LMDB environment that all processes of a host share.
+ *
+ * Three trees:
+ *	entries  key -> place in the queue (u64, big-endian), stored bytes
+ *	queue    place in the queue -> key; the oldest place is the head
+ *	main     "counters" -> format, entries, bytes, next place (one record)
+ * They change together, in one transaction, so the counters are exact.
+ *
+ * Eviction is CLOCK (second chance): a hit writes nothing but one byte of a shared memory
+ * map (touch.h); only when room is needed is the head of the queue looked at, and what
+ * was touched since goes back to the tail.
+ *
+ * The environment is written without sync. A process that dies, even of SIGKILL, loses
+ * nothing: what it committed is in the page cache, what it did not is unreachable. A
+ * machine that dies may leave any mixture on disk: see boot.h.
+ */
+#ifndef SRC_CACHE_EMBEDDED_H
+#define SRC_CACHE_EMBEDDED_H
+
+#include <lmdb.h>
+
+#include "cache/backend.h"
+#include "cache/boot.h"
+#include "cache/touch.h"
+#include "slidecache/lmdb_dir.h"
+
+struct sc_embedded_dbs {
+	MDB_dbi main;
+	MDB_dbi entries;
+	MDB_dbi queue;
+	size_t page_size;
+};
+
+struct sc_embedded_counters {
+	uint64_t entries;
+	uint64_t bytes; /* as sc_embedded_charge counts */
+	uint64_t next_place;
+};
+
+/* One write transaction. */
+struct sc_embedded_work {
+	MDB_txn *txn;
+	const struct sc_embedded_dbs *dbs;
+	struct sc_touch *touch;
+	struct sc_embedded_counters counters;
+	uint64_t entries_max;
+	uint64_t bytes_max;
+	struct sc_buf *scratch; /* an entry on its way to the tail */
+	uint64_t evicted;	/* out: for the counter */
+};
+
+struct sc_embedded_record {
+	uint64_t place;
+	struct sc_bytes stored; /* valid until the next write */
+};
+
+/* embedded_store.c. All return LMDB's codes; MDB_CORRUPTED for what cannot be. */
+int sc_embedded_dbs_open(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *dbs);
+int sc_embedded_counters_get(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
+			     struct sc_embedded_counters *c);
+int sc_embedded_counters_put(const struct sc_embedded_work *w);
+/* What an entry really takes: pages of a value that is too long for a leaf, and the
+ * leaves of both trees at two thirds full. */
+uint64_t sc_embedded_charge(const struct sc_embedded_dbs *dbs, size_t key_len,
+			    size_t stored_len);
+int sc_embedded_record_get(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
+			   struct sc_bytes key, struct sc_embedded_record *r);
+/* At the tail. The key must not be there. */
+int sc_embedded_insert(struct sc_embedded_work *w, struct sc_bytes key,
+		       struct sc_bytes stored);
+int sc_embedded_remove(struct sc_embedded_work *w, struct sc_bytes key,
+		       const struct sc_embedded_record *r);
+/* The same without the two trees' keys being known before: 0 also if nothing is there. */
+int sc_embedded_remove_key(struct sc_embedded_work *w, struct sc_bytes key);
+int sc_embedded_queue_head(const struct sc_embedded_work *w, uint64_t *place,
+			   struct sc_bytes *key);
+uint64_t sc_embedded_place_of(const MDB_val *v); /* v has 8 bytes */
+bool sc_embedded_parse_record(const MDB_val *v, struct sc_embedded_record *r);
+
+/* embedded_evict.c: makes room for one more entry of charge bytes. EAGAIN when that would
+ * take too long at once; what was evicted until then is worth committing. */
+int sc_embedded_make_room(struct sc_embedded_work *w, uint64_t charge);
+/* Evicts at least that many bytes, or everything. */
+int sc_embedded_evict_bytes(struct sc_embedded_work *w, uint64_t bytes);
+
+/* embedded_walk.c: what the probe's child does. */
+int sc_embedded_walk(MDB_txn *txn, bool full);
+
+/* embedded_open.c: one open store, as everything else here uses it. */
+struct sc_embedded {
+	struct sc_cache_options o;
+	struct sc_lmdb_dir dir;
+	struct sc_embedded_dbs dbs;
+	struct sc_touch touch;
+	struct sc_buf scratch;
+	int64_t retry_us;      /* closed: when to try to open again */
+	int64_t full_until_us; /* the map is full: no sets until then */
+	unsigned reads;	       /* since the last look at the directory */
+	unsigned writes;       /* since the last look for dead readers */
+	bool crowded;	       /* the gate was not to be had last time */
+};
+
+SC_MUST enum sc_status sc_embedded_open(struct sc_embedded *e, int wait_ms,
+					struct sc_err *err);
+/* Also after a failed open. e->o stays, for the next open. */
+void sc_embedded_close(struct sc_embedded *e);
+/* Opens again when the store is closed or no longer the one at its place; look: also
+ * when only the file system could tell. */
+SC_MUST enum sc_status sc_embedded_ensure(struct sc_embedded *e, bool look,
+					  struct sc_err *err);
+/* A call found damage, why says which: the store is set aside, by whoever comes first.
+ * The next call opens a new one. Not with the gate held. */
+void sc_embedded_replace(struct sc_embedded *e, const char *why);
+/* Before the first write after a sync; with the gate held. */
+SC_MUST enum sc_status sc_embedded_mark_unsynced(struct sc_embedded *e,
+						 struct sc_err *err);
+
+/* embedded_check.c: the two calls of the table that need no open cache. */
+enum sc_status sc_embedded_check(const struct sc_cache_options *o, struct sc_err *err);
+enum sc_status sc_embedded_sync(const struct sc_cache_options *o, struct sc_err *err);
+/* embedded_open.c, for those two. */
+SC_MUST enum sc_status sc_embedded_prepare(struct sc_embedded *e, int wait_ms,
+					   struct sc_err *err);
+SC_MUST enum sc_status sc_embedded_settle(struct sc_embedded *e, bool *unsynced,
+					  struct sc_err *err);
+SC_MUST enum sc_status sc_embedded_discard(struct sc_embedded *e, bool keep,
+					   const char *why, struct sc_err *err);
+
+#endif

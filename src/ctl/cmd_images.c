@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * images list | scan | add FILE | remove ID: the catalogue from the command line. The
+ * service sees a change with its next request.
+ */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+
+#include "slidecache/catalogue.h"
+#include "slidecache/json.h"
+#include "slidecache/parse.h"
+
+static void put_image(struct sc_buf *out, const struct sc_image *im)
+{
+	sc_json_begin(out, '{');
+	sc_json_key(out, "id");
+	sc_json_int(out, im->id);
+	sc_json_key(out, "file");
+	sc_json_str(out, im->file);
+	sc_json_key(out, "state");
+	sc_json_str(out, sc_image_state_name(im->state));
+	sc_json_key(out, "reason");
+	sc_json_str(out, im->reason);
+	sc_json_key(out, "width");
+	sc_json_int(out, im->width);
+	sc_json_key(out, "height");
+	sc_json_int(out, im->height);
+	sc_json_end(out, '}');
+}
+
+static void print_images(const struct sc_ctl *ctl, const struct sc_catalogue *c)
+{
+	SC_AUTO_BUF out = SC_BUF_INIT;
+
+	sc_json_begin(&out, '[');
+	for (size_t i = 0; i < sc_catalogue_count(c); i++) {
+		const struct sc_image *im = sc_catalogue_at(c, i);
+
+		put_image(&out, im);
+		if (!ctl->json)
+			printf("%6lld  %-10s %7lld x %-7lld %s%s%s\n", (long long)im->id,
+			       sc_image_state_name(im->state), (long long)im->width,
+			       (long long)im->height, im->file, *im->reason ? ": " : "",
+			       im->reason);
+	}
+	sc_json_end(&out, ']');
+	if (ctl->json)
+		sc_ctl_print(&out);
+}
+
+static enum sc_status list_images(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	struct sc_catalogue *c = NULL;
+	enum sc_status status = sc_ctl_arguments(ctl, 1, 1, err);
+
+	if (!status)
+		status = sc_catalogue_open(ctl->conf->slides.catalogue, &c, err);
+	if (status)
+		return status;
+	print_images(ctl, c);
+	sc_catalogue_close(c);
+	return SC_OK;
+}
+
+static enum sc_status scan_images(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	struct sc_scan_result r;
+	enum sc_status status = sc_ctl_arguments(ctl, 1, 1, err);
+
+	if (!status)
+		status = sc_catalogue_scan(ctl->conf->slides.catalogue, ctl->conf->slides.root,
+					   &r, err);
+	if (status)
+		return status;
+	printf(ctl->json ? "{\"total\":%d,\"added\":%d,\"changed\":%d,\"gone\":%d,"
+			   "\"unreadable\":%d}\n"
+			 : "%d images: %d added, %d changed, %d gone, %d unreadable\n",
+	       r.total, r.added, r.changed, r.gone, r.unreadable);
+	return SC_OK;
+}
+
+static enum sc_status add_image(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	int64_t id = 0;
+	enum sc_status status = sc_ctl_arguments(ctl, 2, 2, err);
+
+	if (!status)
+		status = sc_catalogue_add(ctl->conf->slides.catalogue, ctl->conf->slides.root,
+					  ctl->argv[1], &id, err);
+	if (status)
+		return status;
+	printf(ctl->json ? "{\"id\":%lld}\n" : "%lld\n", (long long)id);
+	return SC_OK;
+}
+
+static enum sc_status remove_image(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	uint64_t id = 0;
+	enum sc_status status = sc_ctl_arguments(ctl, 2, 2, err);
+
+	if (status)
+		return status;
+	if (!sc_parse_u64(sc_bytes_str(ctl->argv[1]), INT64_MAX, &id))
+		return sc_fail(err, SC_INVALID, "images remove wants an id");
+	return sc_catalogue_remove(ctl->conf->slides.catalogue, (int64_t)id, err);
+}
+
+enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	static const struct {
+		const char *name;
+		enum sc_status (*run)(const struct sc_ctl *ctl, struct sc_err *err);
+	} rows[] = {
+		{ "list", list_images },
+		{ "scan", scan_images },
+		{ "add", add_image },
+		{ "remove", remove_image },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (ctl->argc > 0 && strcmp(ctl->argv[0], rows[i].name) == 0)
+			return rows[i].run(ctl, err);
+	return sc_fail(err, SC_INVALID, "images wants list, scan, add or remove");
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/ctl: what a command of slidecachectl gets, and the table of commands.
+ *
+ * A command prints its result to stdout, as text or, with --json, as one JSON document,
+ * and returns a status; main writes the error to stderr and makes the exit code: 0 ok, 1
+ * failed, 2 usage (SC_INVALID).
+ */
+#ifndef SLIDECACHE_CTL_H
+#define SLIDECACHE_CTL_H
+
+#include <stdbool.h>
+
+#include "slidecache/conf.h"
+#include "slidecache/version.h"
+
+struct sc_ctl {
+	const struct sc_conf *conf;
+	bool json;
+	int argc;    /* of the command's own arguments */
+	char **argv; /* without the command's name */
+};
+
+struct sc_command {
+	const char *name;
+	const char *usage; /* the arguments, for people */
+	const char *help;  /* one sentence */
+	enum sc_status (*run)(const struct sc_ctl *ctl, struct sc_err *err);
+};
+
+enum sc_status sc_cmd_versions(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_invalidate(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_invalidate_all(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
+
+/* SC_INVALID with "COMMAND: takes ..." unless the arguments are min to max in number. */
+enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
+				struct sc_err *err);
+/* Opens the configured version store; changes are recorded as this user's. */
+enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
+				    struct sc_err *err);
+/* Prints a finished JSON document and a newline. */
+void sc_ctl_print(const struct sc_buf *json);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slidecachectl: the management command. Global options, the table of commands, exit code.
+ * It works on the same stores as the service, through the same calls, whether the service
+ * runs or not.
+ */
+#include "ctl/ctl.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "slidecache/log.h"
+
+static const struct sc_command commands[] = {
+	{ "images", "list | scan | add FILE | remove ID", "the catalogue of slides",
+	  sc_cmd_images },
+	{ "versions", "", "versioned caches: current version, changed when and by whom",
+	  sc_cmd_versions },
+	{ "invalidate", "NAME... | --image ID | --all", "gives caches a new version",
+	  sc_cmd_invalidate },
+	{ "invalidateversionedcaches", "", "gives all versioned caches a new version",
+	  sc_cmd_invalidate_all },
+	{ "explain", "URL", "which key, which versions, stored or not, and why",
+	  sc_cmd_explain },
+	{ "stats", "", "counters of the running service, entries and bytes of its caches",
+	  sc_cmd_stats },
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *out)
+{
+	fputs("usage: slidecachectl [OPTION...] COMMAND [ARGUMENT...]\n\n"
+	      "  --config FILE      configuration (default " SC_CONF_DEFAULT_FILE ")\n"
+	      "  --state-dir DIR    as slidecached's option\n"
+	      "  --slides DIR       as slidecached's option\n"
+	      "  --set NAME=VALUE   any other option of the configuration\n"
+	      "  --json             print JSON\n"
+	      "  --help, --version\n\n",
+	      out);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage,
+			commands[i].help);
+	fputs("\nExit code: 0 ok, 1 failed, 2 usage.\n", out);
+}
+
+enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
+				struct sc_err *err)
+{
+	if (ctl->argc < min)
+		return sc_fail(err, SC_INVALID, "an argument is missing; see --help");
+	if (ctl->argc > max)
+		return sc_fail(err, SC_INVALID, "too many arguments: %s", ctl->argv[max]);
+	return SC_OK;
+}
+
+enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
+				    struct sc_err *err)
+{
+	struct sc_versions_options o = {
+		.backend = ctl->conf->versions.backend,
+		.location = ctl->conf->versions.location,
+	};
+	const char *login = getenv("SUDO_USER");
+	char actor[64];
+	enum sc_status status = sc_versions_open(&o, out, err);
+
+	if (status)
+		return status;
+	(void)snprintf(actor, sizeof(actor), "slidecachectl (%.32s%suid %u)", login ? login : "",
+		       login ? ", " : "", (unsigned)getuid());
+	sc_versions_set_actor(*out, actor);
+	return SC_OK;
+}
+
+void sc_ctl_print(const struct sc_buf *json)
+{
+	(void)printf("%s\n", (const char *)json->data);
+}
+
+enum { OPT_CONFIG = 256, OPT_STATE_DIR, OPT_SLIDES, OPT_SET, OPT_JSON, OPT_HELP, OPT_VERSION };
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "slides", required_argument, NULL, OPT_SLIDES },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
+				  struct sc_err *err)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(ctl, err);
+	return sc_fail(err, SC_INVALID, "unknown command %.64s; see --help", name);
+}
+
+static enum sc_status take_option(int opt, struct sc_conf_overrides *o, bool *json,
+				  struct sc_err *err)
+{
+	switch (opt) {
+	case OPT_CONFIG:
+		o->config = optarg;
+		return SC_OK;
+	case OPT_STATE_DIR:
+		return sc_conf_override_state_dir(o, optarg, err);
+	case OPT_SLIDES:
+		return sc_conf_override(o, "slides.root", optarg, err);
+	case OPT_SET:
+		return sc_conf_override_set(o, optarg, err);
+	case OPT_JSON:
+		*json = true;
+		return SC_OK;
+	default:
+		return sc_fail(err, SC_INVALID, "unknown option; see --help");
+	}
+}
+
+/* SC_MISS: --help or --version answered everything. */
+static enum sc_status parse_options(int argc, char **argv, struct sc_conf_overrides *o,
+				    bool *json, struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	for (int opt = 0; !status;) {
+		opt = getopt_long(argc, argv, "+", long_options, NULL);
+		if (opt == -1)
+			break;
+		if (opt == OPT_HELP)
+			print_help(stdout);
+		if (opt == OPT_VERSION)
+			puts("slidecachectl " SC_PROGRAM_VERSION);
+		if (opt == OPT_HELP || opt == OPT_VERSION)
+			return SC_MISS;
+		status = take_option(opt, o, json, err);
+	}
+	return status;
+}
+
+static enum sc_status run(int argc, char **argv, struct sc_err *err)
+{
+	struct sc_conf_overrides overrides = { .config = NULL };
+	struct sc_ctl ctl = { .json = false };
+	struct sc_conf *conf = NULL;
+	enum sc_status status = parse_options(argc, argv, &overrides, &ctl.json, err);
+
+	if (!status && optind == argc) {
+		print_help(stderr);
+		status = sc_fail(err, SC_INVALID, "a command is missing");
+	}
+	if (!status)
+		status = sc_conf_open(&overrides, &conf, err);
+	sc_conf_overrides_release(&overrides);
+	if (status)
+		return status;
+	ctl.conf = conf;
+	ctl.argc = argc - optind - 1;
+	ctl.argv = argv + optind + 1;
+	status = run_command(argv[optind], &ctl, err);
+	sc_conf_free(conf);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct sc_err err;
+	enum sc_status status = sc_log_open("stderr", SC_LOG_WARNING, &err);
+
+	if (!status)
+		status = run(argc, argv, &err);
+	if (status == SC_OK || status == SC_MISS)
+		return 0;
+	(void)fprintf(stderr, "slidecachectl: %s\n", err.text);
+	return status == SC_INVALID ? 2 : 1;
+}

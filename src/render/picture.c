@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a region of a stored level to an encoded picture of the asked size.
+ *
+ * Memory is bounded whatever the reduction: a region too large to read at once is read in
+ * blocks, each box-averaged by the factors that sc_resample's first step would use, so the
+ * result is the same as if it had been read whole.
+ */
+#include "render/renderer.h"
+
+#define BLOCK_MAX 4096 /* pixels a side that are read at once */
+
+struct blocks {
+	const struct sc_render_job *job;
+	const struct sc_dz_region *region;
+	uint32_t fx, fy; /* of the box reduction */
+	struct sc_pixels *reduced;
+};
+
+static enum sc_status read_at(const struct sc_render_job *job,
+			      const struct sc_slide_region *want, struct sc_pixels *out,
+			      struct sc_err *err)
+{
+	return sc_slide_read(job->slide, want, NULL, out, err);
+}
+
+static void copy_rows(const struct sc_pixels *from, struct sc_pixels *to, uint32_t x,
+		      uint32_t y)
+{
+	for (uint32_t row = 0; row < from->height && y + row < to->height; row++)
+		memcpy(to->rgbx + ((size_t)(y + row) * to->width + x) * 4,
+		       from->rgbx + (size_t)row * from->width * 4,
+		       (size_t)(from->width < to->width - x ? from->width : to->width - x) * 4);
+}
+
+/* The largest side of a block that whole boxes fill. */
+static uint32_t block_side(uint32_t factor)
+{
+	return BLOCK_MAX / factor * factor;
+}
+
+/* A box is no larger than a block; what that leaves the filter does. */
+static uint32_t box_side(uint32_t from, uint32_t to)
+{
+	uint32_t factor = sc_reduce_factor(from, to);
+
+	return factor < BLOCK_MAX ? factor : BLOCK_MAX;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One block at (x, y) of the region, in pixels of the stored level. */
+static enum sc_status read_block(const struct blocks *b, uint32_t x, uint32_t y,
+				 struct sc_err *err)
+{
+	const struct sc_dz_region *r = b->region;
+	double ds = b->job->info->geometry.downsample[r->level];
+	struct sc_slide_region want = {
+		.level = r->level,
+		.x = r->x + (int64_t)(x * ds),
+		.y = r->y + (int64_t)(y * ds),
+		.width = smaller(r->read_width - x, block_side(b->fx)),
+		.height = smaller(r->read_height - y, block_side(b->fy)),
+	};
+	SC_AUTO_PIXELS block = SC_PIXELS_INIT;
+	SC_AUTO_PIXELS small = SC_PIXELS_INIT;
+	enum sc_status status = read_at(b->job, &want, &block, err);
+
+	if (!status)
+		status = sc_reduce(&block, b->fx, b->fy, &small, err);
+	if (!status)
+		copy_rows(&small, b->reduced, x / b->fx, y / b->fy);
+	return status;
+}
+
+static enum sc_status read_blocks(const struct blocks *b, struct sc_err *err)
+{
+	for (uint32_t y = 0; y < b->region->read_height; y += block_side(b->fy))
+		for (uint32_t x = 0; x < b->region->read_width; x += block_side(b->fx)) {
+			enum sc_status status = read_block(b, x, y, err);
+
+			if (status)
+				return status;
+		}
+	return SC_OK;
+}
+
+static uint32_t divide_up(uint32_t a, uint32_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static enum sc_status read_reduced(const struct sc_render_job *job,
+				   const struct sc_dz_region *region, struct sc_pixels *out,
+				   struct sc_err *err)
+{
+	SC_AUTO_PIXELS reduced = SC_PIXELS_INIT;
+	struct blocks b = {
+		.job = job,
+		.region = region,
+		.fx = box_side(region->read_width, region->width),
+		.fy = box_side(region->read_height, region->height),
+		.reduced = &reduced,
+	};
+	const struct sc_resize to = { region->read_width, region->read_height, b.fx, b.fy,
+				      region->width, region->height };
+	enum sc_status status = sc_pixels_new(&reduced, divide_up(region->read_width, b.fx),
+					      divide_up(region->read_height, b.fy), err);
+
+	if (!status)
+		status = read_blocks(&b, err);
+	if (status)
+		return status;
+	return sc_resample_boxes(&reduced, &to, out, err);
+}
+
+static enum sc_status read_whole(const struct sc_render_job *job,
+				 const struct sc_dz_region *region, struct sc_pixels *out,
+				 struct sc_err *err)
+{
+	struct sc_slide_region want = {
+		.level = region->level,
+		.x = region->x,
+		.y = region->y,
+		.width = region->read_width,
+		.height = region->read_height,
+	};
+	SC_AUTO_PIXELS read = SC_PIXELS_INIT;
+	enum sc_status status = read_at(job, &want, &read, err);
+
+	if (status)
+		return status;
+	if (region->width != read.width || region->height != read.height)
+		return sc_resample(&read, region->width, region->height, out, err);
+	*out = sc_pixels_take(&read);
+	return SC_OK;
+}
+
+enum sc_status sc_make_picture(const struct sc_render_job *job,
+			       const struct sc_dz_region *region, struct sc_buf *out,
+			       struct sc_err *err)
+{
+	const struct sc_conf *conf = job->renderer->conf;
+	struct sc_encode_options options = {
+		.jpeg_quality = (int)conf->deepzoom.jpeg_quality,
+		.png_compression = (int)conf->deepzoom.png_compression,
+	};
+	bool large = region->read_width > BLOCK_MAX || region->read_height > BLOCK_MAX;
+	SC_AUTO_PIXELS pixels = SC_PIXELS_INIT;
+	enum sc_status status = large ? read_reduced(job, region, &pixels, err)
+				      : read_whole(job, region, &pixels, err);
+
+	if (status)
+		return status;
+	return sc_encode(job->plan->item.format, &pixels, &options, out, err);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The renderer's life, the table of kinds, and rendering a plan: open the slide that the
+ * plan names, and let its kind make the bytes. Whatever went wrong with the file while it
+ * was read wins over whatever the maker said.
+ */
+#include "render/renderer.h"
+
+#include <stdlib.h>
+
+#include "slidecache/filelock.h"
+#include "slidecache/metrics.h"
+
+static void tile_suffix(const struct sc_item *item, struct sc_buf *out)
+{
+	sc_buf_printf(out, "/%lld/%lld_%lld.%s", (long long)item->level, (long long)item->col,
+		      (long long)item->row, sc_encoder_of(item->format)->name);
+}
+
+static void patch_suffix(const struct sc_item *item, struct sc_buf *out)
+{
+	sc_buf_printf(out, "/%lld/%lld_%lld_%lldx%lld", (long long)item->level,
+		      (long long)item->x, (long long)item->y, (long long)item->width,
+		      (long long)item->height);
+}
+
+static void no_suffix(const struct sc_item *item, struct sc_buf *out)
+{
+	(void)item;
+	(void)out;
+}
+
+static const struct sc_kind_ops kinds[SC_KIND_COUNT] = {
+	[SC_KIND_TILE] = { "tile", tile_suffix, sc_make_tile },
+	[SC_KIND_THUMBNAIL] = { "thumbnail", no_suffix, sc_make_thumbnail },
+	[SC_KIND_DZI] = { "dzi", no_suffix, sc_make_dzi },
+	[SC_KIND_INFO] = { "info", no_suffix, sc_make_slide_info },
+	[SC_KIND_PATCH] = { "patch", patch_suffix, sc_make_patch },
+};
+
+const struct sc_kind_ops *sc_kind_of(enum sc_kind kind)
+{
+	return &kinds[kind];
+}
+
+struct sc_dz_options sc_dz_options_of(const struct sc_conf *conf)
+{
+	return (struct sc_dz_options){
+		.tile_size = (uint32_t)conf->deepzoom.tile_size,
+		.overlap = (uint32_t)conf->deepzoom.overlap,
+		.limit_bounds = conf->deepzoom.limit_bounds,
+	};
+}
+
+enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root *root,
+			       struct sc_renderer **out, struct sc_err *err)
+{
+	struct sc_renderer *r = sc_alloc(sizeof(*r));
+	SC_AUTO_BUF lock = SC_BUF_INIT;
+	enum sc_status status = SC_OK;
+
+	r->conf = conf;
+	r->root = root;
+	r->flight_fd = -1;
+	sc_buf_printf(&lock, "%s/flight.lock", conf->cache_dir);
+	status = sc_filelock_open((const char *)lock.data, &r->flight_fd, err);
+	if (!status)
+		status = sc_slide_pool_new(root, (int)conf->slides.max_open, &r->pool, err);
+	if (status) {
+		sc_renderer_free(r);
+		return status;
+	}
+	*out = r;
+	return SC_OK;
+}
+
+void sc_renderer_free(struct sc_renderer *r)
+{
+	if (!r)
+		return;
+	sc_slide_pool_free(r->pool);
+	sc_close_fd(&r->flight_fd);
+	free(r);
+}
+
+/* A file that was replaced explains any error better than the error itself does. */
+static enum sc_status prefer_changed(struct sc_renderer *r, const struct sc_plan *plan,
+				     enum sc_status status, struct sc_err *err)
+{
+	struct sc_identity now;
+	struct sc_err ignored;
+
+	if (status == SC_OK || status == SC_CHANGED)
+		return status;
+	if (sc_slide_identity(r->root, plan->file, &now, &ignored) == SC_OK &&
+	    sc_identity_equal(&now, &plan->identity))
+		return status;
+	return sc_fail(err, SC_CHANGED, "the file was replaced");
+}
+
+static enum sc_status render_open(struct sc_renderer *r, const struct sc_plan *plan,
+				  struct sc_buf *out, struct sc_err *err)
+{
+	struct sc_render_job job = { .renderer = r, .plan = plan };
+	enum sc_status status = SC_OK;
+
+	status = sc_slide_get(r->pool, plan->file, &plan->identity, &job.slide, err);
+	if (status)
+		return status;
+	job.info = sc_slide_info(job.slide);
+	return sc_kind_of(plan->item.kind)->make(&job, out, err);
+}
+
+enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
+			 struct sc_buf *out, struct sc_err *err)
+{
+	enum sc_status status = render_open(r, plan, out, err);
+
+	/* The caller's sizes were checked; what is still too large is the slide's doing. */
+	if (status == SC_TOO_LARGE)
+		status = err->status = SC_UNREADABLE;
+	status = prefer_changed(r, plan, status, err);
+	if (status == SC_CHANGED)
+		sc_count(SC_M_CHANGED, 1);
+	else if (status == SC_UNREADABLE)
+		sc_count(SC_M_SLIDE_ERRORS, 1);
+	else if (status == SC_OK)
+		sc_count(SC_M_RENDERED, 1);
+	if (status)
+		sc_buf_reset(out);
+	return status;
+}

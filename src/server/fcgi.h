@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * FastCGI: one request from an accepted connection, one response back.
+ *
+ * The only place that knows libfcgi. A connection carries one request and is closed
+ * after it, whatever the web server asked for. Signals must be blocked from
+ * sc_fcgi_read to sc_fcgi_end, and the socket must have its time-outs.
+ */
+#ifndef SC_SERVER_FCGI_H
+#define SC_SERVER_FCGI_H
+
+#include "slidecache/http.h"
+
+#define SC_FCGI_PARAMS_MAX	 256
+#define SC_FCGI_PARAMS_BYTES_MAX (64 * 1024)
+#define SC_FCGI_BODY_MAX	 (64 * 1024)
+
+struct sc_fcgi;
+
+/* Installs libfcgi's process-wide state, signal handlers too: set your own afterwards. */
+SC_MUST enum sc_status sc_fcgi_open(struct sc_fcgi **out, struct sc_err *err);
+void sc_fcgi_close(struct sc_fcgi *f);
+
+/*
+ * Reads a request from fd, which now belongs to f. SC_OK: rq is complete. SC_UNAVAILABLE:
+ * no request came; nobody is to be answered. Otherwise the request is refused and rs
+ * holds the answer. Always call sc_fcgi_end afterwards.
+ */
+SC_MUST enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
+				    struct sc_response *rs, struct sc_err *err);
+/* SC_UNAVAILABLE: the web server does not take it. */
+SC_MUST enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
+				     const struct sc_response *rs, struct sc_err *err);
+/* Closes the connection; what rq pointed to is gone. */
+void sc_fcgi_end(struct sc_fcgi *f);
+
+#endif

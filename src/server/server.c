@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start and stop of slidecached: log, directories, locks, socket, user, stores, pool.
+ *
+ * What root must do comes first, then the user is changed for good, then everything that
+ * can be hostile. Nothing but the listening socket is open when workers are forked.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool.h"
+#include "slidecache/app.h"
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
+#include "user.h"
+
+/* What the master holds; released in one place. */
+struct server {
+	const struct sc_conf *conf;
+	struct sc_user user;
+	struct sc_pidlock lock; /* of state_dir */
+	struct sc_listener listener;
+	uid_t *peers;
+	size_t npeers;
+};
+
+static enum sc_status open_log(const struct sc_conf *conf, struct sc_err *err)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+	int level = SC_LOG_INFO;
+
+	for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++)
+		if (strcmp(conf->log.level, names[i]) == 0)
+			level = i;
+	return sc_log_open(conf->log.target, (enum sc_log_level)level, err);
+}
+
+/* Makes the last folder of the path only: more would hide a mistake in it. */
+static enum sc_status make_dir(const char *name, const char *path,
+			       const struct sc_user *user, struct sc_err *err)
+{
+	struct stat st = { 0 };
+
+	if (mkdir(path, 0750) == 0) {
+		if (chown(path, user->uid, user->gid) < 0)
+			return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s: %s", name, path,
+				       strerror(errno));
+		return SC_OK;
+	}
+	if (errno != EEXIST)
+		return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s cannot be made: %s", name,
+			       path, strerror(errno));
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s is not a directory", name,
+			       path);
+	return SC_OK;
+}
+
+/* As who we stay: a folder that only root can use would fail in every worker. */
+static enum sc_status check_access(const struct sc_conf *conf, struct sc_err *err)
+{
+	const struct {
+		const char *name, *path;
+		int mode;
+	} dirs[] = {
+		{ "slides.root", conf->slides.root, R_OK | X_OK },
+		{ "state_dir", conf->state_dir, R_OK | W_OK | X_OK },
+		{ "cache_dir", conf->cache_dir, R_OK | W_OK | X_OK },
+	};
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		SC_AUTO_FD fd = open(dirs[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0 || access(dirs[i].path, dirs[i].mode) < 0)
+			return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s: %s",
+				       dirs[i].name, dirs[i].path, strerror(errno));
+	}
+	return SC_OK;
+}
+
+/* Before any worker opens them, so that damage costs the store and not the pool. */
+static enum sc_status check_caches(const struct sc_conf *conf, struct sc_err *err)
+{
+	for (int i = 0; i < SC_CONF_CACHES; i++) {
+		struct sc_cache_options o = sc_app_cache_options(conf, i);
+
+		if (sc_cache_check(&o, err) != SC_OK)
+			return sc_fail_in(err, o.name);
+	}
+	return SC_OK;
+}
+
+static void sync_caches(const struct sc_conf *conf)
+{
+	for (int i = 0; i < SC_CONF_CACHES; i++) {
+		struct sc_cache_options o = sc_app_cache_options(conf, i);
+		struct sc_err err = { SC_OK, "" };
+
+		if (sc_cache_sync(&o, &err) != SC_OK)
+			sc_log_warning("cache %s: %s", o.name, err.text);
+	}
+}
+
+enum sc_status sc_server_check(const struct sc_conf *conf, struct sc_err *err)
+{
+	struct sc_listen_address address;
+
+	/* The names of backends are src/cache's to know. */
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		if (!sc_cache_backend_known(conf->caches[i].backend))
+			return sc_fail(err, SC_INVALID,
+				       "caches.%s.backend: \"%.40s\" is none of %s",
+				       sc_conf_cache_names[i], conf->caches[i].backend,
+				       sc_cache_backend_names());
+	return sc_listen_parse(conf->listen, &address, err);
+}
+
+/* What may need root. */
+static enum sc_status acquire(struct server *s, struct sc_err *err)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+	SC_AUTO_BUF what = SC_BUF_INIT;
+
+	sc_buf_printf(&path, "%s/slidecached.pid", s->conf->state_dir);
+	sc_buf_printf(&what, "state_dir %s", s->conf->state_dir);
+	if (sc_user_find(s->conf, &s->user, err) != SC_OK ||
+	    make_dir("state_dir", s->conf->state_dir, &s->user, err) != SC_OK ||
+	    make_dir("cache_dir", s->conf->cache_dir, &s->user, err) != SC_OK ||
+	    sc_pidlock_take((const char *)path.data, (const char *)what.data, &s->lock,
+			    err) != SC_OK)
+		return err->status;
+	return sc_listener_open(s->conf, &s->listener, err);
+}
+
+/* As who we stay. */
+static enum sc_status prepare(struct server *s, struct sc_err *err)
+{
+	SC_AUTO_BUF metrics = SC_BUF_INIT;
+
+	sc_buf_printf(&metrics, "%s/metrics", s->conf->state_dir);
+	if (sc_user_become(&s->user, err) != SC_OK ||
+	    check_access(s->conf, err) != SC_OK ||
+	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK)
+		return err->status;
+	sc_user_peers(s->conf, &s->peers, &s->npeers);
+	return check_caches(s->conf, err);
+}
+
+static enum sc_status run_pool(struct server *s, struct sc_err *err)
+{
+	const struct sc_pool_options o = {
+		.conf = s->conf,
+		.listener = &s->listener,
+		.state_lock = &s->lock,
+		.peers = s->peers,
+		.npeers = s->npeers,
+	};
+	enum sc_status status = sc_pool_run(&o, err);
+
+	sync_caches(s->conf);
+	return status;
+}
+
+enum sc_status sc_server_run(const struct sc_conf *conf, struct sc_err *err)
+{
+	struct server s = { .conf = conf,
+			    .lock = SC_PIDLOCK_INIT,
+			    .listener = SC_LISTENER_INIT };
+
+	sc_pool_block_signals();
+	if (open_log(conf, err) == SC_OK && acquire(&s, err) == SC_OK &&
+	    prepare(&s, err) == SC_OK)
+		err->status = run_pool(&s, err);
+	sc_listener_close(&s.listener);
+	sc_pidlock_drop(&s.lock);
+	sc_user_release(&s.user);
+	free(s.peers);
+	return err->status;
+}
+
+int sc_server_main(int argc, char **argv)
+{
+	static const int codes[] = {
+		[SC_EXIT_OK] = 0, [SC_EXIT_FAILED] = 1, [SC_EXIT_USAGE] = 2
+	};
+	struct sc_conf *conf = NULL;
+	enum sc_action then = sc_command_line(argc, argv, &conf);
+	struct sc_err err = { SC_OK, "" };
+	int code = 0;
+
+	if (then != SC_RUN)
+		return codes[then];
+	if (sc_server_run(conf, &err) == SC_OK) {
+		sc_log_info("stopped");
+	} else {
+		sc_log_error("slidecached: %s", err.text);
+		code = 1;
+	}
+	sc_conf_free(conf);
+	return code;
+}

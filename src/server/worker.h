@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: one process, one request at a time.
+ *
+ * Runs after fork in the child, with all signals blocked, and opens everything that the
+ * application uses (nothing of it may be opened in the master).
+ */
+#ifndef SC_SERVER_WORKER_H
+#define SC_SERVER_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "slidecache/conf.h"
+
+/* A worker's line in the memory that it shares with the master. The master copies and
+ * checks it; a worker can write anything here. One cache line each. */
+struct sc_slot {
+	_Alignas(64) _Atomic int64_t busy_since_us; /* monotonic; 0 between requests */
+};
+
+struct sc_worker_args {
+	const struct sc_conf *conf;
+	struct sc_slot *slot;
+	int listener;	    /* non-blocking */
+	bool check_peers;   /* a unix socket: peers have credentials */
+	const uid_t *peers; /* who may connect */
+	size_t npeers;
+	pid_t master;
+	int ready; /* gets one byte when the worker serves; -1 when nobody waits */
+};
+
+/* Serves until SIGTERM or SIGINT. The exit code: 0, or 1 when it could not start. */
+int sc_worker_run(const struct sc_worker_args *args);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The slide folder and the identity of its files.
+ *
+ * The kernel resolves every path beneath the folder (openat2, RESOLVE_BENEATH), so no
+ * ".." and no symbolic link leads outside, whatever is renamed meanwhile. Error texts
+ * never hold a path: they go to clients.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "slide/root.h"
+#include "slidecache/hash.h"
+
+/* EAGAIN: something was renamed while the kernel looked, and it asks to try again. */
+#define RENAME_TRIES 64
+
+struct sc_slide_root {
+	int fd;	   /* O_PATH */
+	char *dir; /* absolute */
+};
+
+bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
+				  struct sc_err *err)
+{
+	SC_AUTO_FREE char *real = realpath(dir, NULL);
+	SC_AUTO_FD fd = -1;
+	struct sc_slide_root *r;
+
+	if (!real)
+		return sc_fail(err, errno == ENOENT ? SC_NOT_FOUND : SC_UNAVAILABLE,
+			       "slide folder %s: %s", dir, strerror(errno));
+	fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return sc_fail(err, SC_UNAVAILABLE, "slide folder %s: %s", dir,
+			       strerror(errno));
+	r = sc_alloc(sizeof(*r));
+	r->fd = fd;
+	r->dir = sc_strdup(real);
+	fd = -1;
+	*out = r;
+	return SC_OK;
+}
+
+void sc_slide_root_close(struct sc_slide_root *r)
+{
+	if (!r)
+		return;
+	close(r->fd);
+	free(r->dir);
+	free(r);
+}
+
+const char *sc_slide_root_dir(const struct sc_slide_root *r)
+{
+	return r->dir;
+}
+
+const char *sc_file_suffix(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	const char *dot = strrchr(slash ? slash : file, '.');
+
+	return dot ? dot + 1 : file + strlen(file);
+}
+
+/* One row an errno of openat2 that a slide's user can do something about. */
+static const struct {
+	int number;
+	enum sc_status status;
+	const char *text;
+} open_errors[] = {
+	{ ENOENT, SC_NOT_FOUND, "the slide's file is not there" },
+	{ ENOTDIR, SC_NOT_FOUND, "the slide's file is not there" },
+	{ EXDEV, SC_UNREADABLE, "the slide's file is a link that leads out of the slide folder" },
+	{ ELOOP, SC_UNREADABLE, "the slide's file is a link that leads nowhere" },
+	{ EACCES, SC_UNREADABLE, "the slide's file may not be read: permission denied" },
+	{ EPERM, SC_UNREADABLE, "the slide's file may not be read: permission denied" },
+	{ ENAMETOOLONG, SC_NOT_FOUND, "the slide's file name is too long" },
+	{ EINVAL, SC_NOT_FOUND, "the slide's file is not there" },
+};
+
+static enum sc_status fail_open(int number, struct sc_err *err)
+{
+	for (size_t i = 0; i < sizeof(open_errors) / sizeof(open_errors[0]); i++)
+		if (open_errors[i].number == number)
+			return sc_fail(err, open_errors[i].status, "%s",
+				       open_errors[i].text);
+	return sc_fail(err, SC_UNAVAILABLE, "the slide's file cannot be opened: %s",
+		       strerror(number));
+}
+
+enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file, int flags,
+				int *fd, struct sc_err *err)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	int tries = RENAME_TRIES;
+	long f;
+
+	do
+		f = syscall(SYS_openat2, r->fd, file, &how, sizeof(how));
+	while (f < 0 && (errno == EINTR || (errno == EAGAIN && tries-- > 0)));
+	if (f < 0)
+		return fail_open(errno, err);
+	*fd = (int)f;
+	return SC_OK;
+}
+
+static int64_t to_ns(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static enum sc_status stat_regular(int fd, struct sc_identity *out, struct sc_err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fail_open(errno, err);
+	if (!S_ISREG(st.st_mode))
+		return sc_fail(err, SC_UNREADABLE, "the slide is not a regular file");
+	*out = (struct sc_identity){
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.size = st.st_size,
+		.mtime_ns = to_ns(st.st_mtim),
+		.ctime_ns = to_ns(st.st_ctim),
+	};
+	return SC_OK;
+}
+
+/*
+ * A MIRAX slide is an index picture NAME.mrxs and a folder NAME whose Slidedat.ini
+ * describes the data files, and which the scanner's software rewrites with them. So that
+ * file counts too: a hash of its identity is mixed into the change time, which nothing
+ * but sc_identity_equal reads. A slide without it keeps the identity of its index.
+ */
+static void mix_mirax(const struct sc_slide_root *r, const char *file,
+		      struct sc_identity *id)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+	SC_AUTO_FD fd = -1;
+	struct sc_identity ini = { 0 };
+	struct sc_err ignored;
+	size_t stem = (size_t)(sc_file_suffix(file) - file) - 1;
+
+	sc_buf_printf(&path, "%.*s/Slidedat.ini", (int)stem, file);
+	if (sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, &ignored) == SC_OK &&
+	    stat_regular(fd, &ini, &ignored) == SC_OK)
+		id->ctime_ns ^= (int64_t)sc_hash64(sc_bytes_of(&ini, sizeof(ini)));
+}
+
+static enum sc_status identify(const struct sc_slide_root *r, const char *file,
+			       struct sc_identity *out, int *fd, struct sc_err *err)
+{
+	SC_AUTO_FD f = -1;
+	struct sc_identity id;
+
+	if (sc_slide_root_fd(r, file, O_PATH, &f, err) != SC_OK ||
+	    stat_regular(f, &id, err) != SC_OK)
+		return err->status;
+	if (strcasecmp(sc_file_suffix(file), "mrxs") == 0)
+		mix_mirax(r, file, &id);
+	*out = id;
+	if (fd) {
+		*fd = f;
+		f = -1;
+	}
+	return SC_OK;
+}
+
+enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
+				 struct sc_identity *out, struct sc_err *err)
+{
+	return identify(r, file, out, NULL, err);
+}
+
+enum sc_status sc_slide_root_read(const struct sc_slide_root *r, const char *file,
+				  struct sc_identity *id, int *fd, struct sc_err *err)
+{
+	SC_AUTO_FD path_fd = -1;
+	struct sc_identity found;
+	char self[32];
+	int f;
+
+	if (identify(r, file, &found, &path_fd, err) != SC_OK)
+		return err->status;
+	/* Reopens the very inode that was looked at. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+	f = open(self, O_RDONLY | O_CLOEXEC);
+	if (f < 0)
+		return fail_open(errno, err);
+	*id = found;
+	*fd = f;
+	return SC_OK;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A slide source: one way to get pixels out of slide files. One row in sources.c plus its
+ * own file, which is the only one that includes its library. The pool (pool.c) asks the
+ * rows in order and is the only caller; it owns limits, identity checks and logging of
+ * what a caller did wrong, so a source only opens, reads and closes.
+ */
+#ifndef SC_SLIDE_SOURCE_H
+#define SC_SLIDE_SOURCE_H
+
+#include <stdint.h>
+
+#include "slidecache/slide.h"
+
+struct sc_source_file {
+	int fd;		      /* open for reading, a regular file; the pool closes it */
+	const char *file;     /* below the root: its suffix, and for log lines */
+	const char *root_dir; /* absolute; for formats whose file names further files */
+};
+
+struct sc_source_ops {
+	const char *name;
+	/*
+	 * SC_OK: *state is the source's, *info is complete (the pool checks the geometry).
+	 * SC_MISS: not a format of this source, the next row is asked; err is not filled.
+	 * SC_UNREADABLE: its format, but damaged, hostile or over a limit; err has a
+	 * sentence without a path. On all but SC_OK nothing stays open. Decodes nothing.
+	 */
+	enum sc_status (*open)(const struct sc_source_file *f, void **state,
+			       struct sc_slide_info *info, struct sc_err *err);
+	/*
+	 * Writes premultiplied ARGB (native-endian, width * height, zero on entry); pixels
+	 * outside the slide stay zero. The region's level is a usable one, its sides are
+	 * within SC_SLIDE_READ_MAX, and it touches the slide. SC_UNREADABLE: argb may be
+	 * half written, the pool drops it and closes the state.
+	 */
+	enum sc_status (*read)(void *state, const struct sc_slide_region *r,
+			       uint32_t *argb, struct sc_err *err);
+	/* Also after a failed read. Never with NULL. */
+	void (*close)(void *state);
+};
+
+/* Ends with NULL. */
+extern const struct sc_source_ops *const sc_sources[];
+extern const struct sc_source_ops sc_source_openslide;
+
+#endif

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: MIT
+"""Starts slidecached (and a lighttpd before it) in a directory of its own, and ends it.
+
+A service is started with a JSON configuration that the test writes, is ready when
+/healthz answers, and is stopped by its own process id; stopping asserts exit code 0, no
+process left over and no sanitizer report. Waiting is for conditions with a deadline,
+never for time. SLIDECACHE_BUILD names the build directory (default: build).
+"""
+
+import copy
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import fcgi
+import rawhttp
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+BUILD = (REPO / os.environ.get("SLIDECACHE_BUILD", "build")).resolve()
+SANITIZER_EXIT = 86
+SOCKET_PATH_MAX = 100
+LIVE = []  # services that run now: their logs are shown when a test fails
+
+
+def is_sanitized():
+    return b"__asan_init" in (BUILD / "slidecached").read_bytes()
+
+
+SLOW = 6 if (BUILD / "slidecached").exists() and is_sanitized() else 1
+
+
+def wait_for(condition, what, deadline_s=10.0, pause_s=0.01):
+    """Returns the first true value of condition(); fails loudly when there is none."""
+    end = time.monotonic() + deadline_s * SLOW
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s * SLOW:.0f} s: {what}")
+        time.sleep(pause_s)
+
+
+def session_pids(session):
+    """Processes of a session that are not zombies."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+def child_pids(pid):
+    try:
+        path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(p) for p in path.read_text().split()]
+    except OSError:
+        return []
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def sanitizer_environment(log_dir):
+    log_dir.mkdir(parents=True, exist_ok=True)
+    common = f"log_path={log_dir}/report:exitcode={SANITIZER_EXIT}"
+    suppressions = REPO / "tests" / "lib" / "lsan.supp"
+    return {
+        "ASAN_OPTIONS": common + ":detect_leaks=1:detect_stack_use_after_return=1",
+        "UBSAN_OPTIONS": common + ":print_stacktrace=1",
+        "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
+    }
+
+
+class Program:
+    """A process in a session of its own, with its output in a file."""
+
+    def __init__(self, argv, log, env=None):
+        self.log = log
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(
+                [str(a) for a in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        self.pid = self.popen.pid
+
+    def exit_code(self):
+        return self.popen.poll()
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def end(self, signum, deadline_s=15.0):
+        """Signals the process, waits for it and for all of its session."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signum)
+        wait_for(lambda: self.popen.poll() is not None, f"{self.log.name}: end", deadline_s)
+        wait_for(lambda: not session_pids(self.pid), "no process left over", 5)
+        return self.popen.returncode
+
+    def destroy(self):
+        """The last resort of a failed test: only processes that this one started."""
+        for pid in {self.pid, *session_pids(self.pid)}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.popen.wait()
+
+
+def default_config(directory):
+    return {
+        "listen": f"unix:{directory}/s.sock",
+        "workers": 4,
+        "state_dir": f"{directory}/state",
+        "cache_dir": f"{directory}/cache",
+        "slides": {"root": f"{directory}/slides", "scan": True},
+        "log": {"level": "info", "target": "stderr"},
+    }
+
+
+def merge(base, over):
+    out = copy.deepcopy(base)
+    for key, value in (over or {}).items():
+        nested = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merge(out[key], value) if nested else value
+    return out
+
+
+class Service:
+    """slidecached over its own slides, state and cache. Use as a context manager."""
+
+    def __init__(self, config=None, files=(), web=False):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sc-"))
+        self.socket = str(self.dir / "s.sock")
+        assert len(self.socket) < SOCKET_PATH_MAX, "TMPDIR is too long for a socket path"
+        self.root = self.dir / "slides"
+        for name in ("slides", "state", "cache"):
+            (self.dir / name).mkdir()
+        for file in files:
+            self.add_file(file)
+        self.config = merge(default_config(self.dir), config)
+        self.config_file = self.dir / "config.json"
+        self.config_file.write_text(json.dumps(self.config, indent=1))
+        reports = os.environ.get("SLIDECACHE_ASAN_LOG")
+        self.reports = pathlib.Path(reports or self.dir / "reports") / self.dir.name
+        self.env = sanitizer_environment(self.reports) if SLOW > 1 else {}
+        self.fcgi = fcgi.Client(self.socket, 30 * SLOW)
+        self.program = None
+        self.web = Web(self.dir, self.socket) if web else None
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self.stop()
+                self.check_reports()
+        finally:
+            self.destroy()
+
+    def add_file(self, source, name=None):
+        """Copies a file below the root, as one rename; returns its path there."""
+        source = pathlib.Path(source)
+        target = self.root / (name or source.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.dir / f"incoming-{target.name}"
+        shutil.copyfile(source, temporary)
+        os.rename(temporary, target)
+        return target
+
+    def start(self):
+        assert self.program is None
+        argv = [BUILD / "slidecached", "--config", self.config_file]
+        self.program = Program(argv, self.dir / "slidecached.log", self.env)
+        LIVE.append(self)
+        wait_for(self.is_ready, "/healthz answers", 20)
+        if self.web:
+            self.web.start()
+
+    def is_ready(self):
+        code = self.program.exit_code()
+        assert code is None, f"slidecached ended with {code}:\n{self.program.output()}"
+        try:
+            return self.fcgi.get("/healthz").status == 200
+        except fcgi.Gone:
+            return False
+
+    def stop(self):
+        """SIGTERM, exit code 0, nobody left, the socket gone."""
+        if self.web:
+            self.web.stop()
+        program, self.program = self.program, None
+        try:
+            code = program.end(signal.SIGTERM)
+            assert code == 0, f"exit code {code}:\n{program.output()[-4000:]}"
+            assert not os.path.exists(self.socket), "the socket was left behind"
+        finally:
+            program.destroy()
+            LIVE.remove(self)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def kill_master(self):
+        """SIGKILL: the program is forgotten, its session is returned."""
+        program, self.program = self.program, None
+        LIVE.remove(self)
+        os.kill(program.pid, signal.SIGKILL)
+        program.popen.wait()
+        return program.pid
+
+    def destroy(self):
+        if self.web:
+            self.web.destroy()
+        if self.program:
+            self.program.destroy()
+            self.program = None
+            LIVE.remove(self)
+        if os.environ.get("SLIDECACHE_KEEP"):
+            print(f"kept: {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def check_reports(self):
+        """Fails on any report of AddressSanitizer, LeakSanitizer or UBSan."""
+        if SLOW == 1:
+            return
+        texts = [p.read_text(errors="replace") for p in sorted(self.reports.glob("report*"))]
+        assert not texts, "sanitizer reports:\n" + "\n".join(texts)[:20000]
+
+    def worker_pids(self):
+        return child_pids(self.program.pid)
+
+    def log_tail(self, n=2000):
+        names = ("slidecached.log", "lighttpd.log")
+        files = [self.dir / name for name in names if (self.dir / name).exists()]
+        return "\n".join(f"-- {f}\n{f.read_text(errors='replace')[-n:]}" for f in files)
+
+    # What most tests ask for.
+
+    def ctl(self, *args, code=0):
+        """Runs slidecachectl; returns its standard output."""
+        done = self.run_ctl(*args)
+        said = f"slidecachectl {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, said
+        return done.stdout
+
+    def run_ctl(self, *args):
+        argv = [BUILD / "slidecachectl", "--config", self.config_file, *args]
+        return subprocess.run(
+            [str(a) for a in argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            env={**os.environ, **self.env},
+        )
+
+    def ctl_json(self, *args):
+        return json.loads(self.ctl("--json", *args))
+
+    def counter(self, name):
+        """A counter of "slidecachectl stats"; of those that each cache has, the sum."""
+        values = list(find_key(self.ctl_json("stats"), name))
+        assert values, f"stats has no {name}"
+        return sum(values)
+
+    def images(self):
+        """Image objects by file name below the root."""
+        reply = self.fcgi.get("/api/v1/images/images/?limit=1000")
+        assert reply.status == 200, reply
+        return {im["filename"]: im for im in json.loads(reply.body)["results"]}
+
+    def image_id(self, name):
+        return wait_for(lambda: self.images().get(name), f"{name} is in the list")["id"]
+
+    def tile(self, image, level, col=0, row=0, fmt="png", **kwargs):
+        target = f"/images/image/{image}/1/1/tile_files/{level}/{col}_{row}.{fmt}"
+        return self.fcgi.get(target, **kwargs)
+
+
+def find_key(value, name):
+    """Depth first: every value under the key name."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == name:
+                yield inner
+            yield from find_key(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from find_key(inner, name)
+
+
+class Web:
+    """A lighttpd with the configuration of deploy/ in front of a service's socket."""
+
+    def __init__(self, directory, socket_path, www=REPO / "src" / "www", name="lighttpd"):
+        self.dir = directory
+        self.socket = socket_path
+        self.www = www
+        self.name = name
+        self.program = None
+        self.http = None
+
+    def configuration(self, port):
+        values = {
+            "BIND": "127.0.0.1",
+            "PORT": port,
+            "SOCKET": self.socket,
+            "WWW": self.www,
+            "RUN": self.dir,
+            "BASE": "",
+        }
+        argv = [REPO / "deploy" / "render", REPO / "deploy" / "lighttpd.conf"]
+        argv += [f"{name}={value}" for name, value in values.items()]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    def start(self):
+        """Another program may take a free port before lighttpd does: then again."""
+        for _ in range(5):
+            port = free_port()
+            if self.try_port(port):
+                self.http = rawhttp.Client(port, 30 * SLOW)
+                return
+        raise AssertionError(f"lighttpd does not start:\n{self.program.output()}")
+
+    def try_port(self, port):
+        conf = self.dir / f"{self.name}.conf"
+        conf.write_text(self.configuration(port))
+        argv = [shutil.which("lighttpd", path="/usr/sbin:/usr/bin"), "-D", "-f", conf]
+        self.program = Program(argv, self.dir / f"{self.name}.log")
+
+        def answers():
+            if self.program.exit_code() is not None:
+                return "ended"
+            try:
+                return rawhttp.Client(port).get("/healthz").status == 200 and "ready"
+            except (OSError, fcgi.Gone):
+                return None
+
+        return wait_for(answers, "lighttpd answers") == "ready"
+
+    def stop(self):
+        program, self.program = self.program, None
+        try:
+            code = program.end(signal.SIGTERM)
+            assert code == 0, f"lighttpd: exit code {code}:\n{program.output()}"
+        finally:
+            program.destroy()
+
+    def destroy(self):
+        if self.program:
+            self.program.destroy()
+            self.program = None

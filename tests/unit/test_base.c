@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * src/base: buffers, arena, parsing, JSON writing, random texts, locks, metrics, log lines.
+ */
+#include "tests/lib/check.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "slidecache/arena.h"
+#include "slidecache/clock.h"
+#include "slidecache/filelock.h"
+#include "slidecache/hash.h"
+#include "slidecache/json.h"
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
+#include "slidecache/parse.h"
+
+static void buffer_grows_and_ends_with_nul(void **state)
+{
+	SC_AUTO_BUF b = SC_BUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		sc_buf_printf(&b, "%03d", i);
+	assert_int_equal(b.len, 3000);
+	assert_int_equal(b.data[3000], 0);
+	assert_memory_equal(b.data + 2997, "999", 3);
+}
+
+static void buffer_refuses_what_input_makes_too_large(void **state)
+{
+	SC_AUTO_BUF b = SC_BUF_INIT;
+	struct sc_err err;
+
+	(void)state;
+	sc_buf_str(&b, "abc");
+	assert_int_equal(sc_buf_reserve_max(&b, 98, 100, &err), SC_TOO_LARGE);
+	assert_int_equal(sc_buf_reserve_max(&b, SIZE_MAX, 100, &err), SC_TOO_LARGE);
+	assert_int_equal(sc_buf_reserve_max(&b, 97, 100, &err), SC_OK);
+	assert_true(b.cap >= 101);
+	assert_string_equal((char *)b.data, "abc");
+}
+
+static void buffer_reset_gives_back_large_memory(void **state)
+{
+	SC_AUTO_BUF b = SC_BUF_INIT;
+
+	(void)state;
+	sc_buf_reserve(&b, (size_t)5 << 20);
+	sc_buf_reset(&b);
+	assert_int_equal(b.cap, 0);
+	sc_buf_str(&b, "x");
+	sc_buf_reset(&b);
+	assert_true(b.cap > 0);
+}
+
+static void arena_is_zeroed_again_after_reset(void **state)
+{
+	struct sc_arena *a = sc_arena_new();
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (size_t size = 1; size < 40000; size = size * 3 + 1) {
+			unsigned char *p = sc_arena_alloc(a, size);
+
+			assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+			for (size_t i = 0; i < size; i++)
+				assert_int_equal(p[i], 0);
+			memset(p, 0xa5, size);
+		}
+		sc_arena_reset(a);
+	}
+	assert_string_equal(sc_arena_printf(a, "%d-%s", 7, "x"), "7-x");
+	sc_arena_free(a);
+}
+
+static void numbers_take_the_whole_text(void **state)
+{
+	static const char *const bad[] = { "",	" 1", "1 ", "+1", "0x1", "1.0", "-",
+					   "--1", "18446744073709551616", "1e3", "\xd9\xa1" };
+	uint64_t u = 7;
+	int64_t i = 7;
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(bad); k++) {
+		assert_false(sc_parse_u64(sc_bytes_str(bad[k]), UINT64_MAX, &u));
+		assert_false(sc_parse_i64(sc_bytes_str(bad[k]), INT64_MIN, INT64_MAX, &i));
+	}
+	assert_int_equal(u, 7);
+	assert_true(sc_parse_u64(sc_bytes_str("18446744073709551615"), UINT64_MAX, &u));
+	assert_true(u == UINT64_MAX);
+	assert_false(sc_parse_u64(sc_bytes_str("11"), 10, &u));
+	assert_true(sc_parse_i64(sc_bytes_str("-12"), -12, 0, &i));
+	assert_int_equal(i, -12);
+	assert_false(sc_parse_i64(sc_bytes_str("-13"), -12, 0, &i));
+}
+
+static void doubles_are_decimal_and_finite(void **state)
+{
+	static const char *const bad[] = { "", "inf", "nan", "0x1p3", "1e999", "1,5", " 1", "e5" };
+	double d = 0;
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(bad); k++)
+		assert_false(sc_parse_double(sc_bytes_str(bad[k]), &d));
+	assert_true(sc_parse_double(sc_bytes_str("-0.25e1"), &d));
+	assert_true(d > -2.51 && d < -2.49);
+}
+
+static void escapes_decode_once(void **state)
+{
+	static const char *const bad[] = { "%", "%2", "%zz", "%00", "a%0", "%-1" };
+	char out[16];
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(bad); k++)
+		assert_false(sc_percent_decode(sc_bytes_str(bad[k]), false, out, sizeof(out)));
+	assert_true(sc_percent_decode(sc_bytes_str("a%2520+b"), false, out, sizeof(out)));
+	assert_string_equal(out, "a%20+b");
+	assert_true(sc_percent_decode(sc_bytes_str("a+b%2B"), true, out, sizeof(out)));
+	assert_string_equal(out, "a b+");
+	assert_false(sc_percent_decode(sc_bytes_str("abcd"), false, out, 4));
+	assert_true(sc_percent_decode(sc_bytes_str("abc"), false, out, 4));
+}
+
+static void utf8_is_strict(void **state)
+{
+	static const char *const good[] = { "", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x94\xac" };
+	static const char *const bad[] = { "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+					   "\xff", "\xc3", "\xe2\x82", "a\x80" };
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(good); k++)
+		assert_true(sc_utf8_valid(sc_bytes_str(good[k])));
+	for (size_t k = 0; k < COUNT_OF(bad); k++)
+		assert_false(sc_utf8_valid(sc_bytes_str(bad[k])));
+}
+
+static void json_numbers_are_python_s(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} rows[] = {
+		{ 1.0, "1.0" },
+		{ 4.000121536217793, "4.000121536217793" },
+		{ 16.00048614487117, "16.00048614487117" },
+		{ 0.2513, "0.2513" },
+		{ 0.1, "0.1" },
+		{ 1e22, "1e+22" },
+		{ 0, "0.0" },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(rows); k++) {
+		SC_AUTO_BUF b = SC_BUF_INIT;
+
+		sc_json_double(&b, rows[k].v);
+		assert_string_equal((char *)b.data, rows[k].text);
+	}
+}
+
+static void json_places_commas_and_escapes(void **state)
+{
+	SC_AUTO_BUF b = SC_BUF_INIT;
+
+	(void)state;
+	sc_json_begin(&b, '{');
+	sc_json_key(&b, "a{");
+	sc_json_begin(&b, '[');
+	sc_json_int(&b, 1);
+	sc_json_str(&b, "q\"\\\n\xff\xc3\xa4,");
+	sc_json_null(&b);
+	sc_json_end(&b, ']');
+	sc_json_key(&b, "b");
+	sc_json_bool(&b, true);
+	sc_json_end(&b, '}');
+	assert_string_equal((char *)b.data, "{\"a{\":[1,\"q\\\"\\\\\\u000a\xef\xbf\xbd\xc3\xa4,\","
+					    "null],\"b\":true}");
+}
+
+static void random_texts_are_of_the_alphabet_and_differ(void **state)
+{
+	char seen[200][9];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		sc_random_text(seen[i], 8);
+		assert_int_equal(strlen(seen[i]), 8);
+		assert_int_equal(strspn(seen[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+						 "uvwxyz0123456789"),
+				 8);
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(seen[i], seen[k]);
+	}
+}
+
+static void lock_excludes_and_dies_with_its_holder(void **state)
+{
+	char *dir = check_mkdir();
+	char *path = check_path(dir, "lock");
+	struct sc_err err;
+	int a = -1;
+	int waited = 0;
+	int ready[2];
+	char byte = 0;
+	pid_t child = 0;
+
+	(void)state;
+	assert_int_equal(sc_filelock_open(path, &a, &err), SC_OK);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		int b = -1;
+
+		if (sc_filelock_open(path, &b, &err) || sc_filelock_take(b, 7, 0, NULL, &err) ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		(void)pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(sc_filelock_take(a, 7, 5, NULL, &err), SC_TIMEOUT);
+	assert_int_equal(sc_filelock_take(a, 8, 0, &waited, &err), SC_OK);
+	assert_int_equal(waited, 0);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(sc_filelock_take(a, 7, 5000, NULL, &err), SC_OK);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	(void)close(a);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	free(path);
+	check_rmdir(dir);
+}
+
+static void metrics_are_shared_by_file(void **state)
+{
+	char *dir = check_mkdir();
+	char *path = check_path(dir, "metrics");
+	struct sc_err err;
+	int status = -1;
+	pid_t child = 0;
+
+	(void)state;
+	assert_int_equal(sc_metrics_map(path, 0, &err), SC_UNAVAILABLE);
+	assert_int_equal(sc_metrics_map(path, 1, &err), SC_OK);
+	child = fork();
+	if (child == 0) {
+		sc_count(SC_M_REQUESTS, 3);
+		sc_count_cache(1, SC_CM_HITS, 4);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(sc_metric_value(SC_M_REQUESTS), 3);
+	assert_int_equal(sc_cache_metric_value(1, SC_CM_HITS), 4);
+	assert_int_equal(sc_metrics_map(path, 0, &err), SC_OK);
+	sc_count(SC_M_REQUESTS, 1); /* a reader's own */
+	assert_int_equal(sc_metrics_map(path, 0, &err), SC_OK);
+	assert_int_equal(sc_metric_value(SC_M_REQUESTS), 3);
+	assert_string_equal(sc_metric_name(SC_M_RENDERED), "rendered");
+	free(path);
+	check_rmdir(dir);
+}
+
+static void log_lines_cannot_be_forged(void **state)
+{
+	char *dir = check_mkdir();
+	char *path = check_path(dir, "log");
+	char text[4096] = "";
+	struct sc_err err;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(sc_log_open(path, SC_LOG_INFO, &err), SC_OK);
+	sc_log_info("a\nb\\ \x1b[31m \xc3");
+	sc_log_debug("not shown");
+	sc_log_info("%5000s", "x");
+	assert_int_equal(sc_log_open("stderr", SC_LOG_INFO, &err), SC_OK);
+	fd = open(path, O_RDONLY);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	(void)close(fd);
+	assert_non_null(strstr(text, "] a\\x0ab\\x5c \\x1b[31m \\xc3\n"));
+	assert_null(strstr(text, "not shown"));
+	assert_true(strlen(strchr(text, '\n') + 1) <= 2048);
+	free(path);
+	check_rmdir(dir);
+}
+
+static void times_are_utc_without_zone(void **state)
+{
+	char text[SC_TIME_LEN];
+
+	(void)state;
+	sc_time_text(INT64_C(1767323045678901), text);
+	assert_string_equal(text, "2026-01-02T03:04:05.678901");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(buffer_grows_and_ends_with_nul),
+		cmocka_unit_test(buffer_refuses_what_input_makes_too_large),
+		cmocka_unit_test(buffer_reset_gives_back_large_memory),
+		cmocka_unit_test(arena_is_zeroed_again_after_reset),
+		cmocka_unit_test(numbers_take_the_whole_text),
+		cmocka_unit_test(doubles_are_decimal_and_finite),
+		cmocka_unit_test(escapes_decode_once),
+		cmocka_unit_test(utf8_is_strict),
+		cmocka_unit_test(json_numbers_are_python_s),
+		cmocka_unit_test(json_places_commas_and_escapes),
+		cmocka_unit_test(random_texts_are_of_the_alphabet_and_differ),
+		cmocka_unit_test(lock_excludes_and_dies_with_its_holder),
+		cmocka_unit_test(metrics_are_shared_by_file),
+		cmocka_unit_test(log_lines_cannot_be_forged),
+		cmocka_unit_test(times_are_utc_without_zone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
