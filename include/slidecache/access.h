@@ -22,9 +22,8 @@ struct sc_caller {
 };
 
 /* image: the id the route names, 0 when it names none. SC_DENIED with a sentence. */
-SC_MUST enum sc_status sc_access_check(const struct sc_caller *who,
-				       enum sc_right right, int64_t image,
-				       struct sc_err *err);
+SC_MUST enum sc_status sc_access_check(const struct sc_caller *who, enum sc_right right,
+				       int64_t image, struct sc_err *err);
 /* Whether a stranger may read the image: decides "public" in Cache-Control. */
 bool sc_access_is_public(int64_t image);
 

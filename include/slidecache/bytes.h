@@ -28,8 +28,12 @@ struct sc_buf {
 	size_t cap;
 };
 
-#define SC_BUF_INIT { NULL, 0, 0 }
-/* Declares a buffer that is released when the scope ends: SC_AUTO_BUF body = SC_BUF_INIT; */
+#define SC_BUF_INIT                                                                      \
+	{                                                                                \
+		NULL, 0, 0                                                               \
+	}
+/* Declares a buffer that is released when the scope ends: SC_AUTO_BUF body = SC_BUF_INIT;
+ */
 #define SC_AUTO_BUF __attribute__((cleanup(sc_buf_release))) struct sc_buf
 
 static inline struct sc_bytes sc_bytes_of(const void *data, size_t len)
@@ -53,7 +57,8 @@ bool sc_bytes_starts(struct sc_bytes a, const char *prefix);
 
 /* Makes room for extra more bytes. Aborts when there is no memory. */
 void sc_buf_reserve(struct sc_buf *b, size_t extra);
-/* The same for sizes that input decides: over max is SC_TOO_LARGE, no memory SC_INTERNAL. */
+/* The same for sizes that input decides: over max is SC_TOO_LARGE, no memory SC_INTERNAL.
+ */
 SC_MUST enum sc_status sc_buf_reserve_max(struct sc_buf *b, size_t extra, size_t max,
 					  struct sc_err *err);
 void sc_buf_append(struct sc_buf *b, const void *data, size_t len);

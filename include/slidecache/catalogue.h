@@ -27,16 +27,18 @@ enum sc_image_state {
 
 struct sc_image {
 	int64_t id;
-	char *name; /* file name, for people */
-	char *file; /* path below the root, '/' between folders */
-	int depth, frames; /* z planes and frames, 1 unless files STEM/{z}_{frame}_{NAME} exist */
+	char *name;	   /* file name, for people */
+	char *file;	   /* path below the root, '/' between folders */
+	int depth, frames; /* z planes and frames, 1 unless files STEM/{z}_{frame}_{NAME}
+			      exist */
 	enum sc_image_state state;
-	bool removed; /* gone because somebody said so: stays gone while the file is the same */
+	bool removed; /* gone because somebody said so: stays gone while the file is the
+			 same */
 	char *reason; /* "" when ok; a sentence without a path */
 	char *vendor;
 	int64_t width, height; /* level 0 pixels; 0 while unreadable */
 	double mpp, objective_power;
-	int64_t added_us; /* wall clock */
+	int64_t added_us;	     /* wall clock */
 	struct sc_identity identity; /* of the file that was probed */
 };
 
@@ -47,8 +49,8 @@ struct sc_catalogue;
 SC_MUST enum sc_status sc_catalogue_open(const char *path, struct sc_catalogue **out,
 					 struct sc_err *err);
 void sc_catalogue_close(struct sc_catalogue *c);
-/* Loads again when the file changed. A damaged new one is SC_DAMAGED, once for each change
- * of the file, and what was loaded before stays. */
+/* Loads again when the file changed. A damaged new one is SC_DAMAGED, once for each
+ * change of the file, and what was loaded before stays. */
 SC_MUST enum sc_status sc_catalogue_refresh(struct sc_catalogue *c, struct sc_err *err);
 
 /* Borrowed; valid until the next refresh. Images are in the order of their ids. */
@@ -75,16 +77,17 @@ struct sc_scan_result {
 /*
  * Brings the file up to date with what lies below root: adds new slides, probes new and
  * changed ones (each in a child process of its own with a time limit, so that a hostile
- * file costs itself only), marks what is gone, never renumbers. Writes only when something
- * changed. A candidate has a slide's suffix or begins like a TIFF file. Plane files and
- * hidden names are not candidates. Any process that has no threads may call.
+ * file costs itself only), marks what is gone, never renumbers. Writes only when
+ * something changed. A candidate has a slide's suffix or begins like a TIFF file. Plane
+ * files and hidden names are not candidates. Any process that has no threads may call.
  */
 SC_MUST enum sc_status sc_catalogue_scan(const char *path, const char *root,
 					 struct sc_scan_result *out, struct sc_err *err);
 /* Adds one file (relative to root, no "." or ".." in it) whatever its name, also when no
  * source can read it; the same file again is its old id, probed again unless it is ok. */
 SC_MUST enum sc_status sc_catalogue_add(const char *path, const char *root,
-					const char *file, int64_t *id, struct sc_err *err);
+					const char *file, int64_t *id,
+					struct sc_err *err);
 /* Marks as gone for good: a scan does not bring it back while the file is unchanged. */
 SC_MUST enum sc_status sc_catalogue_remove(const char *path, int64_t id,
 					   struct sc_err *err);

@@ -14,16 +14,17 @@
 
 #include "slidecache/bytes.h"
 
-#define SC_DZ_LEVELS_MAX 33   /* 2^32 pixels a side */
+#define SC_DZ_LEVELS_MAX    33 /* 2^32 pixels a side */
 #define SC_SLIDE_LEVELS_MAX 64
 
 /* What the arithmetic needs to know of a slide. Filled by sc_slide_info. */
 struct sc_geometry {
-	int levels;			       /* stored levels, largest first */
-	int64_t width[SC_SLIDE_LEVELS_MAX];    /* pixels */
-	int64_t height[SC_SLIDE_LEVELS_MAX];   /* pixels */
+	int levels;				/* stored levels, largest first */
+	int64_t width[SC_SLIDE_LEVELS_MAX];	/* pixels */
+	int64_t height[SC_SLIDE_LEVELS_MAX];	/* pixels */
 	double downsample[SC_SLIDE_LEVELS_MAX]; /* of level 0, as OpenSlide computes it */
-	bool usable[SC_SLIDE_LEVELS_MAX];      /* false: never read, scaled from a larger one */
+	bool usable[SC_SLIDE_LEVELS_MAX]; /* false: never read, scaled from a larger one
+					   */
 	bool has_bounds;
 	int64_t bounds_x, bounds_y, bounds_width, bounds_height; /* level 0 pixels */
 };
@@ -45,8 +46,8 @@ struct sc_dz {
 
 /* What to read, and how large the tile is. */
 struct sc_dz_region {
-	int level;	  /* stored level to read */
-	int64_t x, y;	  /* top left, in level 0 pixels (as openslide_read_region wants) */
+	int level;    /* stored level to read */
+	int64_t x, y; /* top left, in level 0 pixels (as openslide_read_region wants) */
 	uint32_t read_width, read_height; /* pixels of the stored level */
 	uint32_t width, height;		  /* pixels of the tile: its nominal size */
 };

@@ -38,12 +38,13 @@ struct sc_chain;
 struct sc_request {
 	enum sc_method method;
 	const char *method_text;
-	const char *uri;    /* REQUEST_URI as it came: raw path and query */
-	const char *path;   /* decoded, below base_path; set by sc_target_parse */
-	const char *query;  /* raw, "" when none; set by sc_target_parse */
+	const char *uri;   /* REQUEST_URI as it came: raw path and query */
+	const char *path;  /* decoded, below base_path; set by sc_target_parse */
+	const char *query; /* raw, "" when none; set by sc_target_parse */
 	struct sc_bytes body;
 	const char *remote_addr, *remote_user; /* "" when unknown */
-	/* A header by its CGI name ("HTTP_IF_NONE_MATCH", "CONTENT_TYPE"); NULL when absent. */
+	/* A header by its CGI name ("HTTP_IF_NONE_MATCH", "CONTENT_TYPE"); NULL when
+	 * absent. */
 	const char *(*header)(const struct sc_request *rq, const char *cgi_name);
 	/* Whether the client went away: asked before costly work. NULL: never. */
 	bool (*peer_gone)(const struct sc_request *rq);
@@ -90,8 +91,9 @@ const char *sc_reason_phrase(int status);
  */
 SC_MUST enum sc_status sc_target_parse(struct sc_request *rq, const char *base_path,
 				       struct sc_err *err);
-/* The first parameter of that name in the query, decoded into the arena; NULL when absent.
- * SC_INVALID on bad escapes. A parameter that comes twice: the last one, as Django has it. */
+/* The first parameter of that name in the query, decoded into the arena; NULL when
+ * absent. SC_INVALID on bad escapes. A parameter that comes twice: the last one, as
+ * Django has it. */
 SC_MUST enum sc_status sc_query_get(const struct sc_request *rq, const char *name,
 				    const char **out, struct sc_err *err);
 
@@ -110,7 +112,8 @@ SC_MUST enum sc_status sc_next(struct sc_request *rq, struct sc_response *rs,
  *   {i} a positive 63-bit number (an id, a plane)   {n} a number from 0
  *   {s} text up to the next literal character of the pattern or the segment's end
  *   {*} the rest of the path, slashes included (last only)
- * "/tile_files/{n}/{n}_{n}.{s}". Every pattern matches with and without one trailing slash.
+ * "/tile_files/{n}/{n}_{n}.{s}". Every pattern matches with and without one trailing
+ * slash.
  */
 struct sc_route {
 	unsigned methods; /* SC_GET implies SC_HEAD */
@@ -118,8 +121,8 @@ struct sc_route {
 	const void *detail; /* of src/app: handler, rights, cache, versions */
 };
 /*
- * Finds the row; fills route, args, nargs. SC_NOT_FOUND: no pattern matches; SC_METHOD: some
- * do, for other methods, which *allowed has (with SC_HEAD wherever SC_GET is).
+ * Finds the row; fills route, args, nargs. SC_NOT_FOUND: no pattern matches; SC_METHOD:
+ * some do, for other methods, which *allowed has (with SC_HEAD wherever SC_GET is).
  */
 SC_MUST enum sc_status sc_route_match(const struct sc_route *table, size_t n,
 				      struct sc_request *rq, unsigned *allowed,

@@ -20,9 +20,9 @@ SC_MUST enum sc_status sc_log_open(const char *target, enum sc_log_level level,
 int sc_log_enabled(enum sc_log_level level);
 void sc_log(enum sc_log_level level, const char *fmt, ...) SC_PRINTF(2, 3);
 
-#define sc_log_error(...) sc_log(SC_LOG_ERROR, __VA_ARGS__)
+#define sc_log_error(...)   sc_log(SC_LOG_ERROR, __VA_ARGS__)
 #define sc_log_warning(...) sc_log(SC_LOG_WARNING, __VA_ARGS__)
-#define sc_log_info(...) sc_log(SC_LOG_INFO, __VA_ARGS__)
-#define sc_log_debug(...) sc_log(SC_LOG_DEBUG, __VA_ARGS__)
+#define sc_log_info(...)    sc_log(SC_LOG_INFO, __VA_ARGS__)
+#define sc_log_debug(...)   sc_log(SC_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -14,45 +14,45 @@
 
 #include "slidecache/status.h"
 
-#define SC_METRICS(X)                                                                   \
-	X(REQUESTS, "requests", "requests answered")                                    \
-	X(RENDERED, "rendered", "tiles, thumbnails and patches rendered")               \
-	X(SHARED, "shared", "requests that took what another worker rendered")          \
-	X(CHANGED, "changed", "renders dropped because the file was replaced")          \
-	X(SLIDE_OPENS, "slide_opens", "slides opened")                                  \
-	X(SLIDE_ERRORS, "slide_errors", "slides or regions that could not be read")     \
-	X(PEER_GONE, "peer_gone", "requests dropped because the client had gone")       \
-	X(PEER_REFUSED, "peer_refused", "connections refused: not an allowed user")     \
-	X(CONN_ERRORS, "connection_errors", "connections without a complete request")   \
-	X(WORKER_STARTS, "worker_starts", "workers forked")                             \
-	X(WORKER_DEATHS, "worker_deaths", "workers that ended abnormally")              \
-	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline") \
-	X(INVALIDATIONS, "invalidations", "versions changed")                           \
+#define SC_METRICS(X)                                                                    \
+	X(REQUESTS, "requests", "requests answered")                                     \
+	X(RENDERED, "rendered", "tiles, thumbnails and patches rendered")                \
+	X(SHARED, "shared", "requests that took what another worker rendered")           \
+	X(CHANGED, "changed", "renders dropped because the file was replaced")           \
+	X(SLIDE_OPENS, "slide_opens", "slides opened")                                   \
+	X(SLIDE_ERRORS, "slide_errors", "slides or regions that could not be read")      \
+	X(PEER_GONE, "peer_gone", "requests dropped because the client had gone")        \
+	X(PEER_REFUSED, "peer_refused", "connections refused: not an allowed user")      \
+	X(CONN_ERRORS, "connection_errors", "connections without a complete request")    \
+	X(WORKER_STARTS, "worker_starts", "workers forked")                              \
+	X(WORKER_DEATHS, "worker_deaths", "workers that ended abnormally")               \
+	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline")  \
+	X(INVALIDATIONS, "invalidations", "versions changed")                            \
 	X(VERSION_ERRORS, "version_errors", "version store out of reach")
 
 enum sc_metric {
 #define SC_METRIC_ENUM(id, name, help) SC_M_##id,
 	SC_METRICS(SC_METRIC_ENUM)
 #undef SC_METRIC_ENUM
-	SC_METRIC_COUNT
+		SC_METRIC_COUNT
 };
 
 /* Counters of one named cache; SC_CACHE_SLOTS caches at most, by their slot number. */
-#define SC_CACHE_METRICS(X)                                                            \
-	X(HITS, "hits", "entries found and valid")                                     \
-	X(MISSES, "misses", "entries not found")                                       \
-	X(STORES, "stores", "entries stored")                                          \
-	X(ERRORS, "errors", "calls that the backend could not do")                     \
-	X(REJECTS, "rejects", "entries found that did not verify")                     \
-	X(TOO_LARGE, "too_large", "values over the limit, not stored")                 \
-	X(BUSY, "busy", "stores skipped because the store was busy")                   \
+#define SC_CACHE_METRICS(X)                                                              \
+	X(HITS, "hits", "entries found and valid")                                       \
+	X(MISSES, "misses", "entries not found")                                         \
+	X(STORES, "stores", "entries stored")                                            \
+	X(ERRORS, "errors", "calls that the backend could not do")                       \
+	X(REJECTS, "rejects", "entries found that did not verify")                       \
+	X(TOO_LARGE, "too_large", "values over the limit, not stored")                   \
+	X(BUSY, "busy", "stores skipped because the store was busy")                     \
 	X(EVICTIONS, "evictions", "entries evicted")
 
 enum sc_cache_metric {
 #define SC_METRIC_ENUM(id, name, help) SC_CM_##id,
 	SC_CACHE_METRICS(SC_METRIC_ENUM)
 #undef SC_METRIC_ENUM
-	SC_CACHE_METRIC_COUNT
+		SC_CACHE_METRIC_COUNT
 };
 #define SC_CACHE_SLOTS 8
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Render: "this tile, thumbnail, document of this image" as one value, its key, its bytes.
+ * Render: "this tile, thumbnail, document of this image" as one value, its key, its
+ * bytes.
  *
- * One function, sc_item_plan, derives from a struct sc_item everything that depends on it:
- * the cache and item text of its key, its entity tag, its MIME type; sc_render makes the
- * bytes of the very same plan, so key, tag and pixels cannot disagree.
+ * One function, sc_item_plan, derives from a struct sc_item everything that depends on
+ * it: the cache and item text of its key, its entity tag, its MIME type; sc_render makes
+ * the bytes of the very same plan, so key, tag and pixels cannot disagree.
  *
  * Item text: KIND/ID/Z/FRAME[/LEVEL/COL_ROW.FORMAT]~HASH, where HASH is XXH3-64 over all
  * else that decides the bytes: the image's version, the file's identity, tile geometry,
@@ -35,7 +36,8 @@ struct sc_item {
 	int64_t image, z, frame;
 	int64_t level, col, row; /* tile: Deep Zoom level; patch: stored level */
 	enum sc_format format;
-	int64_t x, y, width, height; /* patch: x, y level 0 pixels, size pixels of the level */
+	int64_t x, y, width,
+		height; /* patch: x, y level 0 pixels, size pixels of the level */
 };
 
 struct sc_plan {
@@ -50,7 +52,8 @@ struct sc_plan {
 struct sc_renderer;
 
 /* Both pointers must outlive it. After fork. */
-SC_MUST enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root *root,
+SC_MUST enum sc_status sc_renderer_new(const struct sc_conf *conf,
+				       struct sc_slide_root *root,
 				       struct sc_renderer **out, struct sc_err *err);
 void sc_renderer_free(struct sc_renderer *r);
 

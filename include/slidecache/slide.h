@@ -42,15 +42,17 @@ SC_MUST enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *fi
 
 struct sc_slide_info {
 	struct sc_geometry geometry;
-	char vendor[64];       /* openslide.vendor */
-	double mpp;	       /* mean micrometres a pixel of x and y, 0 unknown */
+	char vendor[64];	/* openslide.vendor */
+	double mpp;		/* mean micrometres a pixel of x and y, 0 unknown */
 	double objective_power; /* 1 unknown */
-	uint32_t background;   /* 0xRRGGBB, openslide.background-color, default ffffff */
+	uint32_t background;	/* 0xRRGGBB, openslide.background-color, default ffffff */
 };
 
 /* Limits checked before anything is decoded; see traps O1, O7, O11. */
-#define SC_SLIDE_TILE_MAX 4096	  /* pixels a side of a stored TIFF tile; 64 MiB any tile */
-#define SC_SLIDE_READ_MAX 8192	  /* pixels a side of one sc_slide_read */
+#define SC_SLIDE_TILE_MAX                                                                \
+	4096 /* pixels a side of a stored TIFF tile; 64 MiB any tile                     \
+	      */
+#define SC_SLIDE_READ_MAX	8192 /* pixels a side of one sc_slide_read */
 #define SC_SLIDE_PROPERTIES_MAX 4096
 
 struct sc_slide;
@@ -78,12 +80,12 @@ const struct sc_slide_info *sc_slide_info(const struct sc_slide *s);
  * Pixels of one stored level, composited over the slide's background (or over
  * background, when that is not NULL). x, y: top left in level 0 pixels; parts outside the
  * slide are background. SC_INVALID (a level that is not there or not usable, a side of 0)
- * and SC_TOO_LARGE do nothing; after any other failure the slide is closed and must not be
- * used again: get it anew.
+ * and SC_TOO_LARGE do nothing; after any other failure the slide is closed and must not
+ * be used again: get it anew.
  */
 struct sc_slide_region {
 	int level;
-	int64_t x, y;	       /* level 0 pixels */
+	int64_t x, y;		/* level 0 pixels */
 	uint32_t width, height; /* pixels of the level */
 };
 SC_MUST enum sc_status sc_slide_read(struct sc_slide *s, const struct sc_slide_region *r,

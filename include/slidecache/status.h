@@ -32,15 +32,15 @@ enum sc_status {
 	SC_INTERNAL,	/* memory, a system call, a bug */
 };
 
-#define SC_MUST __attribute__((warn_unused_result))
+#define SC_MUST		__attribute__((warn_unused_result))
 #define SC_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* Drops a result on purpose; a comment beside it says why that is right. */
-#define SC_IGNORE(call)            \
-	do {                       \
-		if (call) {        \
-			/* dropped */ \
-		}                  \
+#define SC_IGNORE(call)                                                                  \
+	do {                                                                             \
+		if (call) {                                                              \
+			/* dropped */                                                    \
+		}                                                                        \
 	} while (0)
 
 struct sc_err {

@@ -11,9 +11,10 @@ enum sc_status sc_access_check(const struct sc_caller *who, enum sc_right right,
 	(void)who;
 	(void)image;
 	if (right == SC_RIGHT_MANAGE)
-		return sc_fail(err, SC_DENIED,
-			       "managing over HTTP is not set up: no users are configured; "
-			       "use slidecachectl on the server");
+		return sc_fail(
+			err, SC_DENIED,
+			"managing over HTTP is not set up: no users are configured; "
+			"use slidecachectl on the server");
 	return SC_OK;
 }
 

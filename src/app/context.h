@@ -31,7 +31,8 @@ enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
 struct sc_cache_versions {
 	bool known; /* false: the store is out of reach; no cache may be used */
 	size_t n;
-	struct sc_version items[SC_V_COUNT]; /* by SC_V_...; SC_V_IMAGE only with an image */
+	struct sc_version
+		items[SC_V_COUNT]; /* by SC_V_...; SC_V_IMAGE only with an image */
 };
 
 /* What happened to the cache, for X-Cache and Cache-Status. */
@@ -57,8 +58,8 @@ struct sc_route_detail {
 	/* Fills the item that the path and query name; NULL: the route serves no item. */
 	enum sc_status (*item)(const struct sc_request *rq, struct sc_item *out,
 			       struct sc_err *err);
-	int cache;	 /* SC_CACHE_..., or SC_NO_CACHE */
-	int version;	 /* SC_V_... of the item's key */
+	int cache;   /* SC_CACHE_..., or SC_NO_CACHE */
+	int version; /* SC_V_... of the item's key */
 	sc_middleware_fn handler;
 };
 
@@ -67,16 +68,22 @@ extern const size_t sc_routes_count;
 extern const struct sc_chain sc_app_chain;
 
 /* Middlewares, one file each, in the order of the chain (routes.c). */
-enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
-enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
-enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
-enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs,
+			 struct sc_err *err);
+enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err);
+enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs,
+			  struct sc_err *err);
+enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err);
 enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *rs,
 				    struct sc_err *err);
-enum sc_status sc_mw_acl(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_acl(struct sc_request *rq, struct sc_response *rs,
+			 struct sc_err *err);
 enum sc_status sc_mw_conditional(struct sc_request *rq, struct sc_response *rs,
 				 struct sc_err *err);
-enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs, struct sc_err *err);
+enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err);
 enum sc_status sc_mw_handler(struct sc_request *rq, struct sc_response *rs,
 			     struct sc_err *err);
 

@@ -49,7 +49,8 @@ static void tell_version(struct story *s, const struct sc_version *v)
 	char time[SC_TIME_LEN];
 
 	sc_time_text(v->changed_at_us, time);
-	tell(s, "version", "%s is %s since %s by %s", v->name, v->version, time, v->changed_by);
+	tell(s, "version", "%s is %s since %s by %s", v->name, v->version, time,
+	     v->changed_by);
 }
 
 static void tell_stored(struct story *s, struct sc_context *ctx, const char *version)
@@ -66,20 +67,22 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 	}
 	if (sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err)) {
 		tell(s, "stored",
-		     "no: not asked for since its versions, its file or the settings changed, "
+		     "no: not asked for since its versions, its file or the settings "
+		     "changed, "
 		     "or evicted");
 		return;
 	}
 	sc_time_text(entry.created_us, created);
 	if (entry.expires_us)
 		sc_time_text(entry.expires_us, expires);
-	tell(s, "stored", "yes: %zu bytes, since %s, expires %s", entry.value.len, created,
-	     expires);
+	tell(s, "stored", "yes: %zu bytes, since %s, expires %s", entry.value.len,
+	     created, expires);
 }
 
 static void tell_cache(struct story *s, struct sc_context *ctx)
 {
-	const struct sc_version *version = &ctx->cache_versions.items[ctx->detail->version];
+	const struct sc_version *version =
+		&ctx->cache_versions.items[ctx->detail->version];
 	const struct sc_conf_cache *conf = NULL;
 	char key[SC_KEY_MAX + 1];
 	struct sc_err err;
@@ -93,22 +96,25 @@ static void tell_cache(struct story *s, struct sc_context *ctx)
 		return;
 	}
 	conf = &ctx->app->conf->caches[ctx->detail->cache];
-	tell(s, "cache", "%s (%s)", sc_conf_cache_names[ctx->detail->cache], conf->backend);
+	tell(s, "cache", "%s (%s)", sc_conf_cache_names[ctx->detail->cache],
+	     conf->backend);
 	tell_version(s, version);
 	tell_version(s, &ctx->cache_versions.items[SC_V_IMAGE]);
-	if (sc_cache_key(conf->key_prefix, version->version, sc_bytes_str(ctx->plan.text), key,
-			 &err) == SC_OK)
+	if (sc_cache_key(conf->key_prefix, version->version, sc_bytes_str(ctx->plan.text),
+			 key, &err) == SC_OK)
 		tell(s, "key", "%s", key);
 	tell_stored(s, ctx, version->version);
 }
 
-static enum sc_status tell_item(struct story *s, struct sc_request *rq, struct sc_err *err)
+static enum sc_status tell_item(struct story *s, struct sc_request *rq,
+				struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
 	enum sc_status status = SC_OK;
 
 	if (!ctx->image)
-		return sc_fail(err, SC_NOT_FOUND, "no image has the id %s", rq->args[0].text);
+		return sc_fail(err, SC_NOT_FOUND, "no image has the id %s",
+			       rq->args[0].text);
 	tell(s, "image", "%lld %s (%s)", (long long)ctx->image->id, ctx->image->name,
 	     sc_image_state_name(ctx->image->state));
 	sc_read_versions(ctx->app, ctx->image, &ctx->cache_versions);

@@ -16,8 +16,8 @@ struct page {
 };
 
 /* EXACT takes the default for what is no number, instead of an error. */
-static enum sc_status page_number(const struct sc_request *rq, const char *name, int64_t min,
-				  int64_t *value, struct sc_err *err)
+static enum sc_status page_number(const struct sc_request *rq, const char *name,
+				  int64_t min, int64_t *value, struct sc_err *err)
 {
 	const char *text = NULL;
 	enum sc_status status = sc_query_get(rq, name, &text, err);
@@ -43,7 +43,8 @@ static bool is_page_parameter(const char *p, size_t n)
 #define PARAMETERS_MAX 64
 
 /* The request's parameters without limit and offset, which the page adds. */
-static size_t other_parameters(const struct sc_request *rq, const char *out[PARAMETERS_MAX])
+static size_t other_parameters(const struct sc_request *rq,
+			       const char *out[PARAMETERS_MAX])
 {
 	size_t count = 0;
 
@@ -57,29 +58,33 @@ static size_t other_parameters(const struct sc_request *rq, const char *out[PARA
 	return count;
 }
 
-static const char *header_or(const struct sc_request *rq, const char *name, const char *other)
+static const char *header_or(const struct sc_request *rq, const char *name,
+			     const char *other)
 {
 	const char *value = rq->header(rq, name);
 
 	return value ? value : other;
 }
 
-/* The absolute URL of another page, all parameters sorted, as EXACT's client parses it. */
-static void put_page_url(const struct sc_request *rq, const struct page *page, int64_t offset,
-			 struct sc_buf *out)
+/* The absolute URL of another page, all parameters sorted, as EXACT's client parses it.
+ */
+static void put_page_url(const struct sc_request *rq, const struct page *page,
+			 int64_t offset, struct sc_buf *out)
 {
 	const char *parameters[PARAMETERS_MAX];
 	size_t n = other_parameters(rq, parameters);
 	bool secure = strcmp(header_or(rq, "HTTPS", ""), "on") == 0;
 	SC_AUTO_BUF url = SC_BUF_INIT;
 
-	parameters[n++] = sc_arena_printf(rq->arena, "limit=%lld", (long long)page->limit);
+	parameters[n++] =
+		sc_arena_printf(rq->arena, "limit=%lld", (long long)page->limit);
 	if (offset > 0)
-		parameters[n++] = sc_arena_printf(rq->arena, "offset=%lld", (long long)offset);
+		parameters[n++] =
+			sc_arena_printf(rq->arena, "offset=%lld", (long long)offset);
 	qsort(parameters, n, sizeof(parameters[0]), compare_parameters);
 	sc_buf_printf(&url, "%s://%s%.*s", secure ? "https" : "http",
-		      header_or(rq, "HTTP_HOST", "localhost"), (int)strcspn(rq->uri, "?#"),
-		      rq->uri);
+		      header_or(rq, "HTTP_HOST", "localhost"),
+		      (int)strcspn(rq->uri, "?#"), rq->uri);
 	for (size_t i = 0; i < n; i++)
 		sc_buf_printf(&url, "%c%s", i ? '&' : '?', parameters[i]);
 	sc_json_str(out, (const char *)url.data);

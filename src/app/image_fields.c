@@ -7,24 +7,24 @@
 
 #include "slidecache/clock.h"
 
-#define NUMBER_FIELD(id, expression)                                                         \
-	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)       \
-	{                                                                                    \
-		(void)im;                                                                    \
-		(void)a;                                                                     \
-		return (struct sc_field_value){ .number = (expression) };                    \
+#define NUMBER_FIELD(id, expression)                                                     \
+	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)   \
+	{                                                                                \
+		(void)im;                                                                \
+		(void)a;                                                                 \
+		return (struct sc_field_value){ .number = (expression) };                \
 	}
-#define REAL_FIELD(id, expression)                                                           \
-	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)       \
-	{                                                                                    \
-		(void)a;                                                                     \
-		return (struct sc_field_value){ .real = (expression) };                      \
+#define REAL_FIELD(id, expression)                                                       \
+	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)   \
+	{                                                                                \
+		(void)a;                                                                 \
+		return (struct sc_field_value){ .real = (expression) };                  \
 	}
-#define TEXT_FIELD(id, expression)                                                           \
-	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)       \
-	{                                                                                    \
-		(void)a;                                                                     \
-		return (struct sc_field_value){ .text = (expression) };                      \
+#define TEXT_FIELD(id, expression)                                                       \
+	static struct sc_field_value id(const struct sc_image *im, struct sc_arena *a)   \
+	{                                                                                \
+		(void)a;                                                                 \
+		return (struct sc_field_value){ .text = (expression) };                  \
 	}
 
 NUMBER_FIELD(get_id, im->id)

@@ -30,8 +30,8 @@ const struct sc_image_field *sc_image_field_find(struct sc_bytes name);
 
 /*
  * Whether the image passes every filter of the query: FIELD, FIELD__contains, FIELD__in,
- * FIELD__range. Parameters that are no filter are ignored, as EXACT ignores them. SC_INVALID
- * for a number that is none.
+ * FIELD__range. Parameters that are no filter are ignored, as EXACT ignores them.
+ * SC_INVALID for a number that is none.
  */
 enum sc_status sc_image_filter(const struct sc_request *rq, const struct sc_image *im,
 			       bool *passes, struct sc_err *err);

@@ -12,7 +12,9 @@ enum op { OP_EXACT, OP_CONTAINS, OP_IN, OP_RANGE };
 static const struct {
 	const char *suffix;
 	enum op op;
-} ops[] = { { "", OP_EXACT }, { "__contains", OP_CONTAINS }, { "__in", OP_IN },
+} ops[] = { { "", OP_EXACT },
+	    { "__contains", OP_CONTAINS },
+	    { "__in", OP_IN },
 	    { "__range", OP_RANGE } };
 
 struct filter {
@@ -27,8 +29,8 @@ static double as_real(const struct filter *f)
 	return f->field->type == SC_FIELD_INT ? (double)f->have.number : f->have.real;
 }
 
-static enum sc_status parse_real(const struct filter *f, struct sc_bytes text, double *out,
-				 struct sc_err *err)
+static enum sc_status parse_real(const struct filter *f, struct sc_bytes text,
+				 double *out, struct sc_err *err)
 {
 	if (!sc_parse_double(text, out))
 		return sc_fail(err, SC_INVALID, "%s must be a number", f->name);
@@ -123,7 +125,8 @@ static enum sc_status filter_field(const struct sc_request *rq, const struct sc_
 		f->op = ops[i].op;
 		if (!makes_sense(f->field, f->op))
 			continue;
-		f->name = sc_arena_printf(rq->arena, "%s%s", f->field->name, ops[i].suffix);
+		f->name =
+			sc_arena_printf(rq->arena, "%s%s", f->field->name, ops[i].suffix);
 		status = sc_query_get(rq, f->name, &want, err);
 		if (!status && want && *want) {
 			f->have = f->field->value(im, rq->arena);

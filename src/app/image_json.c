@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One image as JSON: the fields of the table that the request asks for, and "version", the
- * token of the image's versioned URLs.
+ * One image as JSON: the fields of the table that the request asks for, and "version",
+ * the token of the image's versioned URLs.
  */
 #include "app/image_fields.h"
 

@@ -5,7 +5,8 @@
  */
 #include "app/context.h"
 
-enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs,
+			  struct sc_err *err)
 {
 	rq->ctx->caller.user = "";
 	return sc_next(rq, rs, err);

@@ -48,14 +48,15 @@ static const char *version_of(const struct sc_context *ctx)
 	return ctx->cache_versions.items[ctx->detail->version].version;
 }
 
-static enum sc_status get(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+static enum sc_status get(struct sc_request *rq, struct sc_response *rs,
+			  struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	enum sc_status status = SC_OK;
 
-	status = sc_cache_get(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
-			      &entry, err);
+	status = sc_cache_get(cache_of(ctx), version_of(ctx),
+			      sc_bytes_str(ctx->plan.text), &entry, err);
 	if (status)
 		return status;
 	sc_buf_release(&rs->body);
@@ -69,9 +70,9 @@ static void store(struct sc_request *rq, const struct sc_response *rs)
 	struct sc_context *ctx = rq->ctx;
 	struct sc_err err;
 
-	ctx->stored = sc_cache_set(cache_of(ctx), version_of(ctx),
-				   sc_bytes_str(ctx->plan.text), ctx->plan.mime,
-				   sc_buf_bytes(&rs->body), &err) == SC_OK;
+	ctx->stored =
+		sc_cache_set(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
+			     ctx->plan.mime, sc_buf_bytes(&rs->body), &err) == SC_OK;
 	if (!ctx->stored)
 		sc_log_warning("not stored: %s: %s", ctx->plan.text, err.text);
 }
@@ -107,7 +108,8 @@ static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
 	int waited = 0;
 	enum sc_status status = SC_OK;
 
-	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), key, err);
+	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), key,
+			      err);
 	if (status)
 		return status;
 	status = sc_flight_begin(ctx->app->renderer, sc_bytes_str(key), &waited, err);
@@ -118,7 +120,8 @@ static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
 	return status;
 }
 
-enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err)
 {
 	enum sc_status status = SC_OK;
 

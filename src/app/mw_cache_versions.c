@@ -28,8 +28,8 @@ void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 	}
 	if (!app->versions)
 		sc_app_retry(app);
-	out->known = app->versions &&
-		     sc_versions_get(app->versions, names, out->n, out->items, &err) == SC_OK;
+	out->known = app->versions && sc_versions_get(app->versions, names, out->n,
+						      out->items, &err) == SC_OK;
 	if (out->known)
 		return;
 	sc_count(SC_M_VERSION_ERRORS, 1);

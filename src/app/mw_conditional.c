@@ -30,18 +30,22 @@ enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err)
 void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *versions,
 		  const struct sc_image *im, char out[SC_URL_TOKEN_LEN])
 {
-	struct sc_item item = { .kind = SC_KIND_THUMBNAIL, .image = im->id, .format = SC_PNG };
+	struct sc_item item = { .kind = SC_KIND_THUMBNAIL,
+				.image = im->id,
+				.format = SC_PNG };
 	struct sc_plan plan;
 	struct sc_err ignored;
 	char text[SC_ITEM_MAX + 4 * SC_VERSION_LEN];
 	int n = 0;
 
 	out[0] = 0;
-	if (!versions->known || versions->n != SC_V_COUNT || im->depth > 1 || im->frames > 1)
+	if (!versions->known || versions->n != SC_V_COUNT || im->depth > 1 ||
+	    im->frames > 1)
 		return;
-	/* The plan's text hashes file and settings; the versions that it lacks are added. */
-	if (sc_item_plan(app->renderer, im, &item, "", versions->items[SC_V_IMAGE].version,
-			 &plan, &ignored))
+	/* The plan's text hashes file and settings; the versions that it lacks are added.
+	 */
+	if (sc_item_plan(app->renderer, im, &item, "",
+			 versions->items[SC_V_IMAGE].version, &plan, &ignored))
 		return;
 	n = snprintf(text, sizeof(text), "%s %s %s %s", plan.text,
 		     versions->items[SC_V_TILES].version,
@@ -67,14 +71,16 @@ static void set_headers(struct sc_request *rq, struct sc_response *rs)
 {
 	static const char *const texts[2][2] = {
 		{ "private, no-cache", "public, no-cache" },
-		{ "private, max-age=31536000, immutable", "public, max-age=31536000, immutable" },
+		{ "private, max-age=31536000, immutable",
+		  "public, max-age=31536000, immutable" },
 	};
 	bool anybody = sc_access_is_public(rq->ctx->image->id);
 
 	sc_response_header(rs, "Cache-Control", texts[is_versioned(rq)][anybody]);
 	if (rq->ctx->cache_versions.known)
-		sc_response_header(rs, "ETag", sc_arena_str(rq->arena,
-							    sc_bytes_str(rq->ctx->plan.etag)));
+		sc_response_header(
+			rs, "ETag",
+			sc_arena_str(rq->arena, sc_bytes_str(rq->ctx->plan.etag)));
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");
 }
 

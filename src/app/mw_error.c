@@ -13,9 +13,9 @@ static const struct {
 	enum sc_status status;
 	int http;
 } codes[] = {
-	{ SC_NOT_FOUND, 404 },	 { SC_INVALID, 400 },	  { SC_TOO_LARGE, 414 },
-	{ SC_DENIED, 403 },	 { SC_UNREADABLE, 422 },  { SC_CHANGED, 503 },
-	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	  { SC_METHOD, 405 },
+	{ SC_NOT_FOUND, 404 },	 { SC_INVALID, 400 },	 { SC_TOO_LARGE, 414 },
+	{ SC_DENIED, 403 },	 { SC_UNREADABLE, 422 }, { SC_CHANGED, 503 },
+	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	 { SC_METHOD, 405 },
 	{ SC_ABORTED, 499 },	 { SC_MEDIA_TYPE, 415 }, { SC_FIELD, 422 },
 };
 
@@ -45,14 +45,15 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");
 	sc_json_begin(&rs->body, '{');
 	sc_json_key(&rs->body, "detail");
-	sc_json_str(&rs->body, code == 500 ? "internal error; the log has the reason"
-					   : err->text);
+	sc_json_str(&rs->body,
+		    code == 500 ? "internal error; the log has the reason" : err->text);
 	sc_json_end(&rs->body, '}');
 	if (code >= 500)
 		sc_log_error("%s %.200s: %s", rq->method_text, rq->uri, err->text);
 }
 
-enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err)
 {
 	enum sc_status status = SC_CHANGED;
 

@@ -7,7 +7,8 @@
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 
-enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs,
+			 struct sc_err *err)
 {
 	enum sc_status status = sc_next(rq, rs, err);
 	double ms = (double)(sc_mono_us() - rq->ctx->start_us) / 1000;

@@ -9,11 +9,15 @@ static void find_image(struct sc_request *rq)
 	struct sc_context *ctx = rq->ctx;
 	struct sc_err ignored;
 
-	/* A catalogue that cannot be read anew stays as it is, and has said so in the log. */
+	/* A catalogue that cannot be read anew stays as it is, and has said so in the
+	 * log. */
 	SC_IGNORE(sc_catalogue_refresh(ctx->app->catalogue, &ignored));
 	ctx->image = NULL;
 	if (ctx->detail->names_image)
 		ctx->image = sc_catalogue_find(ctx->app->catalogue, rq->args[0].number);
+	/* Gone, or taken out of the catalogue: its id stays taken and leads nowhere. */
+	if (ctx->image && ctx->image->state == SC_IMAGE_GONE)
+		ctx->image = NULL;
 }
 
 enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err)
@@ -29,7 +33,8 @@ enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_er
 	return SC_OK;
 }
 
-enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
+			   struct sc_err *err)
 {
 	unsigned allowed = 0;
 	enum sc_status status = sc_resolve(rq, &allowed, err);

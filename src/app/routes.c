@@ -61,8 +61,9 @@ static enum sc_status query_number(const struct sc_request *rq, const char *name
 		return status;
 	if (!text ? *value < range[0] || *value > range[1]
 		  : !sc_parse_i64(sc_bytes_str(text), range[0], range[1], value))
-		return sc_fail(err, SC_INVALID, "%s must be a whole number from %lld to %lld",
-			       name, (long long)range[0], (long long)range[1]);
+		return sc_fail(err, SC_INVALID,
+			       "%s must be a whole number from %lld to %lld", name,
+			       (long long)range[0], (long long)range[1]);
 	return SC_OK;
 }
 
@@ -91,17 +92,26 @@ static enum sc_status patch_item(const struct sc_request *rq, struct sc_item *ou
 	return status;
 }
 
-static const struct sc_route_detail
-	tile = { SC_RIGHT_READ, true, tile_item, SC_CACHE_TILES, SC_V_TILES, sc_handle_item },
-	dzi = { SC_RIGHT_READ, true, dzi_item, SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
-	info = { SC_RIGHT_READ, true, info_item, SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
-	thumbnail = { SC_RIGHT_READ,	true,		 thumbnail_item,
-		      SC_CACHE_DEFAULT, SC_V_THUMBNAILS, sc_handle_item },
-	patch = { SC_RIGHT_READ, true, patch_item, SC_NO_CACHE, SC_V_TILES, sc_handle_item },
-	images = { SC_RIGHT_READ, false, NULL, SC_NO_CACHE, 0, sc_handle_images },
-	image = { SC_RIGHT_READ, true, NULL, SC_NO_CACHE, 0, sc_handle_image },
-	versions = { SC_RIGHT_READ, false, NULL, SC_NO_CACHE, 0, sc_handle_versions },
-	health = { SC_RIGHT_NONE, false, NULL, SC_NO_CACHE, 0, sc_handle_health };
+static const struct
+	sc_route_detail tile = { SC_RIGHT_READ,	 true,	     tile_item,
+				 SC_CACHE_TILES, SC_V_TILES, sc_handle_item },
+			dzi = { SC_RIGHT_READ,	  true,	       dzi_item,
+				SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
+			info = { SC_RIGHT_READ,	   true,	info_item,
+				 SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
+			thumbnail = { SC_RIGHT_READ,   true,
+				      thumbnail_item,  SC_CACHE_DEFAULT,
+				      SC_V_THUMBNAILS, sc_handle_item },
+			patch = { SC_RIGHT_READ, true,	     patch_item,
+				  SC_NO_CACHE,	 SC_V_TILES, sc_handle_item },
+			images = { SC_RIGHT_READ, false, NULL,
+				   SC_NO_CACHE,	  0,	 sc_handle_images },
+			image = { SC_RIGHT_READ, true, NULL,
+				  SC_NO_CACHE,	 0,    sc_handle_image },
+			versions = { SC_RIGHT_READ, false, NULL,
+				     SC_NO_CACHE,   0,	   sc_handle_versions },
+			health = { SC_RIGHT_NONE, false, NULL,
+				   SC_NO_CACHE,	  0,	 sc_handle_health };
 
 const struct sc_route sc_routes[] = {
 	{ SC_GET, "/images/image/{i}/{i}/{i}/tile/", &dzi },
@@ -121,14 +131,7 @@ const size_t sc_routes_count = sizeof(sc_routes) / sizeof(sc_routes[0]);
 /* Outermost first. Permission is decided before an entity tag or a cached byte is looked
  * at; a tag before a cache; a cache before a slide. */
 static const sc_middleware_fn chain[] = {
-	sc_mw_log,
-	sc_mw_error,
-	sc_mw_auth,
-	sc_mw_route,
-	sc_mw_cache_versions,
-	sc_mw_acl,
-	sc_mw_conditional,
-	sc_mw_cache,
-	sc_mw_handler,
+	sc_mw_log, sc_mw_error,	      sc_mw_auth,  sc_mw_route,	  sc_mw_cache_versions,
+	sc_mw_acl, sc_mw_conditional, sc_mw_cache, sc_mw_handler,
 };
 const struct sc_chain sc_app_chain = { chain, sizeof(chain) / sizeof(chain[0]) };

@@ -19,7 +19,8 @@ enum sc_status sc_filelock_open(const char *path, int *fd, struct sc_err *err)
 	int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (f < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "lock file %s: %s", path, strerror(errno));
+		return sc_fail(err, SC_UNAVAILABLE, "lock file %s: %s", path,
+			       strerror(errno));
 	*fd = f;
 	return SC_OK;
 }
@@ -45,12 +46,14 @@ enum sc_status sc_filelock_take(int fd, uint64_t offset, int wait_ms, int *waite
 
 	while (set_lock(fd, offset, F_WRLCK) < 0) {
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return sc_fail(err, SC_INTERNAL, "file lock: %s", strerror(errno));
+			return sc_fail(err, SC_INTERNAL, "file lock: %s",
+				       strerror(errno));
 		held = 1;
 		if (end == 0)
 			end = sc_mono_us() + (int64_t)wait_ms * 1000;
 		if (sc_mono_us() >= end)
-			return sc_fail(err, SC_TIMEOUT, "lock held for over %d ms", wait_ms);
+			return sc_fail(err, SC_TIMEOUT, "lock held for over %d ms",
+				       wait_ms);
 		sc_sleep_us(pause);
 		pause = pause * 2 > PAUSE_MAX_US ? PAUSE_MAX_US : pause * 2;
 	}

@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "slidecache/parse.h"
 
@@ -81,21 +80,47 @@ void sc_json_int(struct sc_buf *b, int64_t v)
 	sc_buf_printf(b, "%lld", (long long)v);
 }
 
+/* The fewest significant digits that read back to the same double. */
+static int shortest_digits(double v)
+{
+	char text[40];
+	double back = 0;
+
+	for (int digits = 1; digits < 17; digits++) {
+		(void)snprintf(text, sizeof(text), "%.*e", digits - 1, v);
+		if (sc_parse_double(sc_bytes_str(text), &back) && !(back < v || back > v))
+			return digits;
+	}
+	return 17;
+}
+
+/* As Python's repr: an exponent below 1e-4 and from 1e16 on, a point otherwise. */
+static void put_finite(struct sc_buf *b, double v)
+{
+	int digits = shortest_digits(v);
+	char text[40];
+	int64_t exponent = 0;
+	const char *e = NULL;
+
+	(void)snprintf(text, sizeof(text), "%.*e", digits - 1, v);
+	e = strchr(text, 'e') + 1;
+	/* "+07" or "-07": the parser takes no plus sign. */
+	(void)sc_parse_i64(sc_bytes_str(e + (*e == '+')), INT16_MIN, INT16_MAX, &exponent);
+	if (exponent < -4 || exponent >= 16)
+		sc_buf_str(b, text);
+	else if (digits - 1 > exponent)
+		sc_buf_printf(b, "%.*f", (int)(digits - 1 - exponent), v);
+	else
+		sc_buf_printf(b, "%.1f", v);
+}
+
 void sc_json_double(struct sc_buf *b, double v)
 {
-	char text[40] = "null";
-
 	put_comma(b);
-	for (int digits = 1; isfinite(v) && digits <= 17; digits++) {
-		double back = 0;
-
-		(void)snprintf(text, sizeof(text), "%.*g", digits, v);
-		if (sc_parse_double(sc_bytes_str(text), &back) && !(back < v || back > v))
-			break;
-	}
-	sc_buf_str(b, text);
-	if (isfinite(v) && !strpbrk(text, ".e"))
-		sc_buf_str(b, ".0");
+	if (isfinite(v))
+		put_finite(b, v);
+	else
+		sc_buf_str(b, "null");
 }
 
 void sc_json_bool(struct sc_buf *b, bool v)

@@ -18,14 +18,16 @@
 static int log_fd = STDERR_FILENO;
 static enum sc_log_level log_level = SC_LOG_INFO;
 
-enum sc_status sc_log_open(const char *target, enum sc_log_level level, struct sc_err *err)
+enum sc_status sc_log_open(const char *target, enum sc_log_level level,
+			   struct sc_err *err)
 {
 	int fd = STDERR_FILENO;
 
 	if (strcmp(target, "stderr") != 0)
 		fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
-		return sc_fail(err, SC_INVALID, "log.target %s: %s", target, strerror(errno));
+		return sc_fail(err, SC_INVALID, "log.target %s: %s", target,
+			       strerror(errno));
 	if (log_fd != STDERR_FILENO)
 		(void)close(log_fd);
 	log_fd = fd;

@@ -45,7 +45,8 @@ bool sc_parse_i64(struct sc_bytes s, int64_t min, int64_t max, int64_t *out)
 	return true;
 }
 
-/* Only what a decimal number is made of; strtod would also take "0x1p3", "inf" and " 1". */
+/* Only what a decimal number is made of; strtod would also take "0x1p3", "inf" and " 1".
+ */
 static bool decimal_bytes(struct sc_bytes s)
 {
 	for (size_t i = 0; i < s.len; i++)

@@ -49,5 +49,6 @@ const char *sc_status_name(enum sc_status status)
 		[SC_INTERNAL] = "internal",
 	};
 
-	return (size_t)status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
+	return (size_t)status < sizeof(names) / sizeof(names[0]) ? names[status]
+								 : "unknown";
 }

@@ -14,9 +14,10 @@
 #include "cache/entry.h"
 #include "slidecache/clock.h"
 
-/* What one set may spend. */
-#define CHANCES_MAX 16
-#define CHANCE_BYTES_MAX ((size_t)1 << 20)
+/* What one set may spend: some milliseconds at worst. On average it is little, because
+ * each way back to the tail was paid for by a hit. */
+#define CHANCES_MAX 256
+#define CHANCE_BYTES_MAX ((size_t)4 << 20)
 #define EVICTIONS_MAX 4096
 
 struct spending {

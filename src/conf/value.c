@@ -63,7 +63,7 @@ static bool is_choice(const char *choices, const char *text)
 
 	for (const char *at = choices; at; at = strchr(at, '|')) {
 		at += *at == '|';
-		if (n > 0 && strncmp(at, text, n) == 0 && (at[n] == '|' || !at[n]))
+		if (n > 0 && strcspn(at, "|") == n && memcmp(at, text, n) == 0)
 			return true;
 	}
 	return false;

@@ -69,8 +69,8 @@ static enum sc_status scan_images(const struct sc_ctl *ctl, struct sc_err *err)
 	enum sc_status status = sc_ctl_arguments(ctl, 1, 1, err);
 
 	if (!status)
-		status = sc_catalogue_scan(ctl->conf->slides.catalogue, ctl->conf->slides.root,
-					   &r, err);
+		status = sc_catalogue_scan(ctl->conf->slides.catalogue,
+					   ctl->conf->slides.root, &r, err);
 	if (status)
 		return status;
 	printf(ctl->json ? "{\"total\":%d,\"added\":%d,\"changed\":%d,\"gone\":%d,"
@@ -86,8 +86,8 @@ static enum sc_status add_image(const struct sc_ctl *ctl, struct sc_err *err)
 	enum sc_status status = sc_ctl_arguments(ctl, 2, 2, err);
 
 	if (!status)
-		status = sc_catalogue_add(ctl->conf->slides.catalogue, ctl->conf->slides.root,
-					  ctl->argv[1], &id, err);
+		status = sc_catalogue_add(ctl->conf->slides.catalogue,
+					  ctl->conf->slides.root, ctl->argv[1], &id, err);
 	if (status)
 		return status;
 	printf(ctl->json ? "{\"id\":%lld}\n" : "%lld\n", (long long)id);

@@ -44,7 +44,8 @@ static enum sc_status put_cache(const struct sc_ctl *ctl, struct sc_buf *out, in
 	enum sc_status status = SC_OK;
 
 	if (!ctl->json)
-		printf("\n%s (%s)\n", sc_conf_cache_names[i], ctl->conf->caches[i].backend);
+		printf("\n%s (%s)\n", sc_conf_cache_names[i],
+		       ctl->conf->caches[i].backend);
 	sc_json_key(out, sc_conf_cache_names[i]);
 	sc_json_begin(out, '{');
 	sc_json_key(out, "backend");

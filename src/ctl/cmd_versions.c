@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * versions, invalidate, invalidateversionedcaches: the version store from the command line.
+ * versions, invalidate, invalidateversionedcaches: the version store from the command
+ * line.
  */
 #include "ctl/ctl.h"
 
@@ -17,7 +18,8 @@ static void print_text(const struct sc_version *v, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		sc_time_text(v[i].changed_at_us, time);
-		printf("%-24s %s  %s  %s\n", v[i].name, v[i].version, time, v[i].changed_by);
+		printf("%-24s %s  %s  %s\n", v[i].name, v[i].version, time,
+		       v[i].changed_by);
 	}
 }
 
@@ -81,7 +83,8 @@ static enum sc_status image_name(const char *text, char *out, struct sc_err *err
 
 /* Names and --image ID in any order, into names; image names live in storage. */
 static enum sc_status collect(const struct sc_ctl *ctl, const char **names, size_t *n,
-			      char (*storage)[SC_VERSION_NAME_MAX + 1], struct sc_err *err)
+			      char (*storage)[SC_VERSION_NAME_MAX + 1],
+			      struct sc_err *err)
 {
 	enum sc_status status = sc_ctl_arguments(ctl, 1, NAMES_MAX, err);
 
@@ -93,7 +96,8 @@ static enum sc_status collect(const struct sc_ctl *ctl, const char **names, size
 			status = image_name(ctl->argv[i], storage[*n], err);
 			names[*n] = storage[*n];
 		} else if (ctl->argv[i][0] == '-') {
-			return sc_fail(err, SC_INVALID, "unknown option %.32s", ctl->argv[i]);
+			return sc_fail(err, SC_INVALID, "unknown option %.32s",
+				       ctl->argv[i]);
 		}
 		(*n)++;
 	}

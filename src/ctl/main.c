@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slidecachectl: the management command. Global options, the table of commands, exit code.
- * It works on the same stores as the service, through the same calls, whether the service
- * runs or not.
+ * slidecachectl: the management command. Global options, the table of commands, exit
+ * code. It works on the same stores as the service, through the same calls, whether the
+ * service runs or not.
  */
 #include "ctl/ctl.h"
 
@@ -68,8 +68,8 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 
 	if (status)
 		return status;
-	(void)snprintf(actor, sizeof(actor), "slidecachectl (%.32s%suid %u)", login ? login : "",
-		       login ? ", " : "", (unsigned)getuid());
+	(void)snprintf(actor, sizeof(actor), "slidecachectl (%.32s%suid %u)",
+		       login ? login : "", login ? ", " : "", (unsigned)getuid());
 	sc_versions_set_actor(*out, actor);
 	return SC_OK;
 }
@@ -79,7 +79,15 @@ void sc_ctl_print(const struct sc_buf *json)
 	(void)printf("%s\n", (const char *)json->data);
 }
 
-enum { OPT_CONFIG = 256, OPT_STATE_DIR, OPT_SLIDES, OPT_SET, OPT_JSON, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_CONFIG = 256,
+	OPT_STATE_DIR,
+	OPT_SLIDES,
+	OPT_SET,
+	OPT_JSON,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },

@@ -47,7 +47,8 @@ void sc_response_header(struct sc_response *rs, const char *name, const char *va
 	int i = find_header(rs, name);
 
 	if (i < 0 && rs->nheaders == SC_HEADERS_MAX)
-		return; /* more than the program has; sc_response_find shows it in tests */
+		return; /* more than the program has; sc_response_find shows it in tests
+			 */
 	if (i < 0) {
 		i = rs->nheaders++;
 		rs->headers[i].name = name;
@@ -96,7 +97,8 @@ const char *sc_reason_phrase(int status)
 	return "Status";
 }
 
-/* Plain appends: this runs for every hit, and formatting costs more than the rest of it. */
+/* Plain appends: this runs for every hit, and formatting costs more than the rest of it.
+ */
 static void put_line(struct sc_buf *out, const char *name, const char *value)
 {
 	sc_buf_str(out, name);

@@ -7,7 +7,8 @@
 
 #include "slidecache/parse.h"
 
-/* Where the text of a placeholder ends: at the pattern's next literal, or the segment's. */
+/* Where the text of a placeholder ends: at the pattern's next literal, or the segment's.
+ */
 static size_t placeholder_length(const char *path, char kind, char next)
 {
 	char stops[3] = { '/', next == '/' ? 0 : next, 0 };
@@ -58,8 +59,9 @@ static bool match_pattern(const char *pattern, struct sc_request *rq)
 	return *path == 0 || strcmp(path, "/") == 0;
 }
 
-enum sc_status sc_route_match(const struct sc_route *table, size_t n, struct sc_request *rq,
-			      unsigned *allowed, struct sc_err *err)
+enum sc_status sc_route_match(const struct sc_route *table, size_t n,
+			      struct sc_request *rq, unsigned *allowed,
+			      struct sc_err *err)
 {
 	unsigned seen = 0;
 
@@ -79,6 +81,7 @@ enum sc_status sc_route_match(const struct sc_route *table, size_t n, struct sc_
 	rq->nargs = 0;
 	*allowed = seen;
 	if (seen)
-		return sc_fail(err, SC_METHOD, "method %.16s not allowed", rq->method_text);
+		return sc_fail(err, SC_METHOD, "method %.16s not allowed",
+			       rq->method_text);
 	return sc_fail(err, SC_NOT_FOUND, "no such resource");
 }

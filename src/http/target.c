@@ -43,8 +43,8 @@ static bool plain_segments(const char *path)
 	return *path == '/';
 }
 
-static enum sc_status strip_base(struct sc_request *rq, const char *path, const char *base,
-				 struct sc_err *err)
+static enum sc_status strip_base(struct sc_request *rq, const char *path,
+				 const char *base, struct sc_err *err)
 {
 	size_t n = strlen(base);
 
@@ -69,16 +69,18 @@ enum sc_status sc_target_parse(struct sc_request *rq, const char *base_path,
 			       SC_TARGET_MAX);
 	path = sc_arena_alloc(rq->arena, cut + 1);
 	if (has_encoded_slash(raw) || !sc_percent_decode(raw, false, path, cut + 1))
-		return sc_fail(err, SC_INVALID, "the address has an escape that is not allowed");
+		return sc_fail(err, SC_INVALID,
+			       "the address has an escape that is not allowed");
 	if (!allowed_bytes(path) || !sc_utf8_valid(sc_bytes_str(path)))
-		return sc_fail(err, SC_INVALID, "the address has bytes that are not allowed");
+		return sc_fail(err, SC_INVALID,
+			       "the address has bytes that are not allowed");
 	if (!plain_segments(path))
 		return sc_fail(err, SC_INVALID, "the address is not a plain path");
 	return strip_base(rq, path, base_path, err);
 }
 
-enum sc_status sc_query_get(const struct sc_request *rq, const char *name, const char **out,
-			    struct sc_err *err)
+enum sc_status sc_query_get(const struct sc_request *rq, const char *name,
+			    const char **out, struct sc_err *err)
 {
 	const char *found = NULL;
 
@@ -93,8 +95,8 @@ enum sc_status sc_query_get(const struct sc_request *rq, const char *name, const
 			size_t skip = eq < n ? eq + 1 : n;
 			char *value = sc_arena_alloc(rq->arena, n - skip + 1);
 
-			if (!sc_percent_decode(sc_bytes_of(p + skip, n - skip), true, value,
-					       n - skip + 1) ||
+			if (!sc_percent_decode(sc_bytes_of(p + skip, n - skip), true,
+					       value, n - skip + 1) ||
 			    !sc_utf8_valid(sc_bytes_str(value)))
 				return sc_fail(err, SC_INVALID,
 					       "the query's %s is not readable", name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Single flight: of all workers of a host one renders what nobody has yet. The lock is one
- * byte of a file, at an offset that the key's hash gives; the kernel drops it when the
- * holder dies. Two keys of one hash only wait for each other.
+ * Single flight: of all workers of a host one renders what nobody has yet. The lock is
+ * one byte of a file, at an offset that the key's hash gives; the kernel drops it when
+ * the holder dies. Two keys of one hash only wait for each other.
  */
 #include "render/renderer.h"
 

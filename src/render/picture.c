@@ -3,12 +3,13 @@
  * From a region of a stored level to an encoded picture of the asked size.
  *
  * Memory is bounded whatever the reduction: a region too large to read at once is read in
- * blocks, each box-averaged by the factors that sc_resample's first step would use, so the
- * result is the same as if it had been read whole.
+ * blocks, each box-averaged by the factors that sc_resample's first step would use, so
+ * the result is the same as if it had been read whole.
  */
-#include "render/renderer.h"
+#include "render/picture.h"
 
-#define BLOCK_MAX 4096 /* pixels a side that are read at once */
+#define BLOCK_MAX 4096			/* pixels a side that are read at once */
+#define READ_MAX  ((uint64_t)512 << 20) /* pixels that one request may decode */
 
 struct blocks {
 	const struct sc_render_job *job;
@@ -30,7 +31,9 @@ static void copy_rows(const struct sc_pixels *from, struct sc_pixels *to, uint32
 	for (uint32_t row = 0; row < from->height && y + row < to->height; row++)
 		memcpy(to->rgbx + ((size_t)(y + row) * to->width + x) * 4,
 		       from->rgbx + (size_t)row * from->width * 4,
-		       (size_t)(from->width < to->width - x ? from->width : to->width - x) * 4);
+		       (size_t)(from->width < to->width - x ? from->width
+							    : to->width - x) *
+			       4);
 }
 
 /* The largest side of a block that whole boxes fill. */
@@ -88,30 +91,46 @@ static enum sc_status read_blocks(const struct blocks *b, struct sc_err *err)
 	return SC_OK;
 }
 
-static uint32_t divide_up(uint32_t a, uint32_t b)
+uint32_t sc_divide_up(uint32_t a, uint32_t b)
 {
 	return a / b + (a % b != 0);
 }
 
-static enum sc_status read_reduced(const struct sc_render_job *job,
-				   const struct sc_dz_region *region, struct sc_pixels *out,
-				   struct sc_err *err)
+enum sc_status sc_read_boxes(const struct sc_render_job *job,
+			     const struct sc_dz_region *r, uint32_t fx, uint32_t fy,
+			     struct sc_pixels *out, struct sc_err *err)
 {
 	SC_AUTO_PIXELS reduced = SC_PIXELS_INIT;
-	struct blocks b = {
-		.job = job,
-		.region = region,
-		.fx = box_side(region->read_width, region->width),
-		.fy = box_side(region->read_height, region->height),
-		.reduced = &reduced,
-	};
-	const struct sc_resize to = { region->read_width, region->read_height, b.fx, b.fy,
-				      region->width, region->height };
-	enum sc_status status = sc_pixels_new(&reduced, divide_up(region->read_width, b.fx),
-					      divide_up(region->read_height, b.fy), err);
+	struct blocks b = { job, r, fx, fy, &reduced };
+	enum sc_status status = SC_OK;
 
+	if ((uint64_t)r->read_width * r->read_height > READ_MAX)
+		return sc_fail(err, SC_UNREADABLE,
+			       "the slide stores no level small enough "
+			       "for an overview");
+	status = sc_pixels_new(&reduced, sc_divide_up(r->read_width, fx),
+			       sc_divide_up(r->read_height, fy), err);
 	if (!status)
 		status = read_blocks(&b, err);
+	if (!status)
+		*out = sc_pixels_take(&reduced);
+	return status;
+}
+
+static enum sc_status read_large(const struct sc_render_job *job,
+				 const struct sc_dz_region *r, struct sc_pixels *out,
+				 struct sc_err *err)
+{
+	uint32_t fx = box_side(r->read_width, r->width);
+	uint32_t fy = box_side(r->read_height, r->height);
+	const struct sc_resize to = { r->read_width, r->read_height, fx, fy,
+				      r->width,	     r->height };
+	SC_AUTO_PIXELS reduced = SC_PIXELS_INIT;
+	enum sc_status status = SC_OK;
+
+	if (sc_overview_serves(job, r))
+		return sc_overview_read(job, r, out, err);
+	status = sc_read_boxes(job, r, fx, fy, &reduced, err);
 	if (status)
 		return status;
 	return sc_resample_boxes(&reduced, &to, out, err);
@@ -150,7 +169,7 @@ enum sc_status sc_make_picture(const struct sc_render_job *job,
 	};
 	bool large = region->read_width > BLOCK_MAX || region->read_height > BLOCK_MAX;
 	SC_AUTO_PIXELS pixels = SC_PIXELS_INIT;
-	enum sc_status status = large ? read_reduced(job, region, &pixels, err)
+	enum sc_status status = large ? read_large(job, region, &pixels, err)
 				      : read_whole(job, region, &pixels, err);
 
 	if (status)

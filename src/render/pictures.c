@@ -17,7 +17,8 @@ enum sc_status sc_make_tile(const struct sc_render_job *job, struct sc_buf *out,
 	enum sc_status status = sc_dz_init(&dz, g, &options, err);
 
 	if (!status)
-		status = sc_dz_tile(&dz, g, item->level, item->col, item->row, &region, err);
+		status = sc_dz_tile(&dz, g, item->level, item->col, item->row, &region,
+				    err);
 	if (status)
 		return status;
 	return sc_make_picture(job, &region, out, err);
@@ -44,8 +45,8 @@ static uint32_t clip_side(int64_t at, int64_t side, double downsample, int64_t w
 }
 
 /*
- * EXACT's get_patch: x, y are level 0 pixels, width and height pixels of the level. A patch
- * over the right or lower edge ends at the edge, in pixels of its level.
+ * EXACT's get_patch: x, y are level 0 pixels, width and height pixels of the level. A
+ * patch over the right or lower edge ends at the edge, in pixels of its level.
  */
 enum sc_status sc_make_patch(const struct sc_render_job *job, struct sc_buf *out,
 			     struct sc_err *err)
@@ -56,12 +57,14 @@ enum sc_status sc_make_patch(const struct sc_render_job *job, struct sc_buf *out
 	double ds = 1;
 
 	if (item->level >= g->levels)
-		return sc_fail(err, SC_INVALID, "level must be from 0 to %d", g->levels - 1);
+		return sc_fail(err, SC_INVALID, "level must be from 0 to %d",
+			       g->levels - 1);
 	if (!g->usable[item->level])
 		return sc_fail(err, SC_UNREADABLE, "the slide's level %d cannot be read",
 			       (int)item->level);
 	if (item->x >= g->width[0] || item->y >= g->height[0])
-		return sc_fail(err, SC_INVALID, "x and y must be inside %lld x %lld pixels",
+		return sc_fail(err, SC_INVALID,
+			       "x and y must be inside %lld x %lld pixels",
 			       (long long)g->width[0], (long long)g->height[0]);
 	ds = g->downsample[item->level];
 	region.level = (int)item->level;

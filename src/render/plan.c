@@ -22,8 +22,9 @@ static uint64_t hash_rest(const struct sc_conf *conf, const struct sc_plan *plan
 		     SC_RENDER_REVISION, image_version, (unsigned long long)id->device,
 		     (unsigned long long)id->inode, (long long)id->size,
 		     (long long)id->mtime_ns, (long long)id->ctime_ns,
-		     (long long)conf->deepzoom.tile_size, (long long)conf->deepzoom.overlap,
-		     conf->deepzoom.limit_bounds, (long long)conf->deepzoom.jpeg_quality,
+		     (long long)conf->deepzoom.tile_size,
+		     (long long)conf->deepzoom.overlap, conf->deepzoom.limit_bounds,
+		     (long long)conf->deepzoom.jpeg_quality,
 		     (long long)conf->deepzoom.png_compression,
 		     (long long)conf->thumbnail_size);
 	return sc_hash64(sc_bytes_of(text, (size_t)n));
@@ -69,7 +70,10 @@ enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
 	char hash[SC_HEX64_LEN];
 	enum sc_status status = SC_OK;
 
-	status = sc_image_plane_file(im, item->z, item->frame, out->file, err);
+	if (sc_kind_of(item->kind)->of_plane)
+		status = sc_image_plane_file(im, item->z, item->frame, out->file, err);
+	else
+		(void)snprintf(out->file, sizeof(out->file), "%s", im->file);
 	if (status)
 		return status;
 	status = sc_slide_identity(r->root, out->file, &out->identity, err);

@@ -13,8 +13,9 @@
 
 static void tile_suffix(const struct sc_item *item, struct sc_buf *out)
 {
-	sc_buf_printf(out, "/%lld/%lld_%lld.%s", (long long)item->level, (long long)item->col,
-		      (long long)item->row, sc_encoder_of(item->format)->name);
+	sc_buf_printf(out, "/%lld/%lld_%lld.%s", (long long)item->level,
+		      (long long)item->col, (long long)item->row,
+		      sc_encoder_of(item->format)->name);
 }
 
 static void patch_suffix(const struct sc_item *item, struct sc_buf *out)
@@ -31,11 +32,11 @@ static void no_suffix(const struct sc_item *item, struct sc_buf *out)
 }
 
 static const struct sc_kind_ops kinds[SC_KIND_COUNT] = {
-	[SC_KIND_TILE] = { "tile", tile_suffix, sc_make_tile },
-	[SC_KIND_THUMBNAIL] = { "thumbnail", no_suffix, sc_make_thumbnail },
-	[SC_KIND_DZI] = { "dzi", no_suffix, sc_make_dzi },
-	[SC_KIND_INFO] = { "info", no_suffix, sc_make_slide_info },
-	[SC_KIND_PATCH] = { "patch", patch_suffix, sc_make_patch },
+	[SC_KIND_TILE] = { "tile", true, tile_suffix, sc_make_tile },
+	[SC_KIND_THUMBNAIL] = { "thumbnail", false, no_suffix, sc_make_thumbnail },
+	[SC_KIND_DZI] = { "dzi", true, no_suffix, sc_make_dzi },
+	[SC_KIND_INFO] = { "info", false, no_suffix, sc_make_slide_info },
+	[SC_KIND_PATCH] = { "patch", false, patch_suffix, sc_make_patch },
 };
 
 const struct sc_kind_ops *sc_kind_of(enum sc_kind kind)
@@ -65,7 +66,8 @@ enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root 
 	sc_buf_printf(&lock, "%s/flight.lock", conf->cache_dir);
 	status = sc_filelock_open((const char *)lock.data, &r->flight_fd, err);
 	if (!status)
-		status = sc_slide_pool_new(root, (int)conf->slides.max_open, &r->pool, err);
+		status = sc_slide_pool_new(root, (int)conf->slides.max_open, &r->pool,
+					   err);
 	if (status) {
 		sc_renderer_free(r);
 		return status;
@@ -78,6 +80,7 @@ void sc_renderer_free(struct sc_renderer *r)
 {
 	if (!r)
 		return;
+	sc_overview_release(&r->overview);
 	sc_slide_pool_free(r->pool);
 	sc_close_fd(&r->flight_fd);
 	free(r);
@@ -116,7 +119,8 @@ enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
 {
 	enum sc_status status = render_open(r, plan, out, err);
 
-	/* The caller's sizes were checked; what is still too large is the slide's doing. */
+	/* The caller's sizes were checked; what is still too large is the slide's doing.
+	 */
 	if (status == SC_TOO_LARGE)
 		status = err->status = SC_UNREADABLE;
 	status = prefer_changed(r, plan, status, err);

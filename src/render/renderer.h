@@ -7,10 +7,20 @@
 
 #include "slidecache/render.h"
 
+/* See overview.c. factor 0: none is kept. */
+struct sc_overview {
+	struct sc_identity identity;
+	int level;
+	uint32_t factor;
+	struct sc_pixels pixels;
+};
+void sc_overview_release(struct sc_overview *o);
+
 struct sc_renderer {
 	const struct sc_conf *conf;
 	struct sc_slide_root *root;
 	struct sc_slide_pool *pool;
+	struct sc_overview overview;
 	int flight_fd;
 };
 
@@ -25,6 +35,7 @@ struct sc_render_job {
 /* One row a kind. */
 struct sc_kind_ops {
 	const char *name; /* first word of the item text */
+	bool of_plane;	  /* of the plane's file; otherwise of the image's own */
 	/* Appends what tells this item from others of its plane ("/14/20_20.jpeg"). */
 	void (*suffix)(const struct sc_item *item, struct sc_buf *out);
 	/* Appends the encoded bytes to out; the errors of sc_render. */

@@ -38,7 +38,8 @@ struct sc_fcgi {
 	FCGX_Request request;
 	struct sc_arena *arena;
 	struct sc_buf head;
-	bool drained; /* the request was read to its end */
+	bool drained;  /* the request was read to its end */
+	bool answered; /* something is on its way to the web server */
 };
 
 enum sc_status sc_fcgi_open(struct sc_fcgi **out, struct sc_err *err)
@@ -95,8 +96,9 @@ static enum sc_status accept_request(struct sc_fcgi *f, int fd, struct sc_err *e
 	f->request.keepConnection = 1;
 	if (check_begin(fd, err) != SC_OK)
 		return err->status;
-	/* On failure libfcgi has closed the connection, ipcFd says so. */
-	if (FCGX_Accept_r(&f->request) < 0)
+	/* On failure libfcgi has closed the connection, ipcFd says so. A connection that
+	 * ends between two parameters is no failure to it; the stream knows. */
+	if (FCGX_Accept_r(&f->request) < 0 || FCGX_GetError(f->request.in) != 0)
 		return sc_fail(err, SC_UNAVAILABLE, "connection: no complete request");
 	f->request.keepConnection = 0;
 	if (f->request.role != FCGI_RESPONDER_ROLE)
@@ -201,7 +203,7 @@ static enum sc_status read_body(struct sc_fcgi *f, struct sc_bytes *out,
 enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
 			    struct sc_response *rs, struct sc_err *err)
 {
-	f->drained = false;
+	f->drained = f->answered = false;
 	*rq = (struct sc_request){ .transport = f, .arena = f->arena };
 	if (accept_request(f, fd, err) != SC_OK)
 		return err->status;
@@ -301,6 +303,7 @@ enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
 		if (send_all(f->request.ipcFd, iov, 4, err) != SC_OK)
 			return err->status;
 	}
+	f->answered = true;
 	return SC_OK;
 }
 
@@ -320,7 +323,7 @@ void sc_fcgi_end(struct sc_fcgi *f)
 {
 	int fd = f->request.ipcFd;
 
-	if (fd >= 0 && f->request.in && !f->drained)
+	if (fd >= 0 && f->answered && !f->drained)
 		linger(fd);
 	FCGX_Free(&f->request, 0); /* frees without writing */
 	f->request.envp = NULL;

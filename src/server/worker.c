@@ -25,11 +25,12 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
-#define IO_TIMEOUT_S   2 /* of one read or write that makes no progress */
-#define IDLE_US	       (3 * SC_US_PER_S)
-#define DRAIN_US       SC_US_PER_S /* of the queue, once told to stop */
-#define STARVED_US     (SC_US_PER_S / 10)
-#define STARVED_LOG_US (10 * SC_US_PER_S)
+#define READ_TIMEOUT_S	2 /* without a byte */
+#define WRITE_TIMEOUT_S 1 /* the same; what was taken in part is tried once more */
+#define IDLE_US		(3 * SC_US_PER_S)
+#define DRAIN_US	SC_US_PER_S /* of the queue, once told to stop */
+#define STARVED_US	(SC_US_PER_S / 10)
+#define STARVED_LOG_US	(10 * SC_US_PER_S)
 
 struct worker {
 	const struct sc_worker_args *args;
@@ -76,10 +77,11 @@ static bool is_peer_allowed(const struct sc_worker_args *a, int fd)
 
 static void set_timeouts(int fd)
 {
-	struct timeval tv = { .tv_sec = IO_TIMEOUT_S };
+	struct timeval in = { .tv_sec = READ_TIMEOUT_S };
+	struct timeval out = { .tv_sec = WRITE_TIMEOUT_S };
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &in, sizeof(in));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, sizeof(out));
 }
 
 static void answer(struct worker *w, int fd)

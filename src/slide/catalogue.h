@@ -16,7 +16,10 @@ struct sc_images {
 	size_t n;
 	int64_t next_id;
 };
-#define SC_IMAGES_INIT { NULL, 0, 1 }
+#define SC_IMAGES_INIT                                                                   \
+	{                                                                                \
+		NULL, 0, 1                                                               \
+	}
 #define SC_AUTO_IMAGES __attribute__((cleanup(sc_images_release))) struct sc_images
 
 void sc_images_release(struct sc_images *l);
@@ -42,14 +45,18 @@ struct sc_files {
 	char **items;
 	size_t n;
 };
-#define SC_FILES_INIT { NULL, 0 }
+#define SC_FILES_INIT                                                                    \
+	{                                                                                \
+		NULL, 0                                                                  \
+	}
 #define SC_AUTO_FILES __attribute__((cleanup(sc_files_release))) struct sc_files
 
 void sc_files_release(struct sc_files *f);
 SC_MUST enum sc_status sc_walk(struct sc_slide_root *root, struct sc_files *out,
 			       struct sc_err *err);
 /* How many planes and frames STEM/{z}_{frame}_{NAME} name beside the file, at least 1. */
-void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth, int *frames);
+void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth,
+		     int *frames);
 
 /* probe.c: what one file is, found out by a child process. */
 struct sc_probe {

@@ -21,8 +21,8 @@
 #include "slidecache/parse.h"
 
 #define FILE_BYTES_MAX (256 << 20)
-#define PLANES_MAX 9999
-#define MICROS_LEN 6
+#define PLANES_MAX     9999
+#define MICROS_LEN     6
 
 #define AUTO_JSON __attribute__((cleanup(release_json))) json_t
 
@@ -163,15 +163,16 @@ static bool get_identity(const json_t *v, void *field)
 	for (int i = 0; i < IDENTITY_PARTS; i++) {
 		size_t len = at ? strcspn(at, ":") : 0;
 
-		if (!at || !sc_parse_i64(sc_bytes_of(at, len), INT64_MIN, INT64_MAX, &part[i]))
+		if (!at ||
+		    !sc_parse_i64(sc_bytes_of(at, len), INT64_MIN, INT64_MAX, &part[i]))
 			return false;
 		at += len;
 		if (*at != (i < IDENTITY_PARTS - 1 ? ':' : '\0'))
 			return false;
 		at++;
 	}
-	*id = (struct sc_identity){ (uint64_t)part[0], (uint64_t)part[1], part[2], part[3],
-				    part[4] };
+	*id = (struct sc_identity){ (uint64_t)part[0], (uint64_t)part[1], part[2],
+				    part[3], part[4] };
 	return true;
 }
 
@@ -191,8 +192,10 @@ static const struct field {
 	json_t *(*put)(const void *field);
 	bool required;
 } fields[] = {
-#define FIELD(name, type, required) \
-	{ #name, offsetof(struct sc_image, name), get_##type, put_##type, required }
+#define FIELD(name, type, required)                                                      \
+	{                                                                                \
+#name, offsetof(struct sc_image, name), get_##type, put_##type, required \
+	}
 	FIELD(id, size, true),
 	FIELD(name, text, true),
 	FIELD(file, text, true),
@@ -208,13 +211,15 @@ static const struct field {
 	FIELD(objective_power, real, false),
 #undef FIELD
 	{ "added", offsetof(struct sc_image, added_us), get_time, put_time, false },
-	{ "identity", offsetof(struct sc_image, identity), get_identity, put_identity, false },
+	{ "identity", offsetof(struct sc_image, identity), get_identity, put_identity,
+	  false },
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 
 static enum sc_status damaged(struct sc_err *err, size_t image, const char *what)
 {
-	return sc_fail(err, SC_DAMAGED, "catalogue: image number %zu: %s", image + 1, what);
+	return sc_fail(err, SC_DAMAGED, "catalogue: image number %zu: %s", image + 1,
+		       what);
 }
 
 static enum sc_status read_fields(const json_t *j, struct sc_image *im, size_t number,
@@ -261,13 +266,14 @@ static enum sc_status read_document(const json_t *doc, struct sc_images *l,
 	json_t *j;
 
 	if (!json_is_array(images) || !json_is_integer(next))
-		return sc_fail(err, SC_DAMAGED, "catalogue: next_id or images is missing");
-	json_array_foreach(images, i, j)
-		if (read_image(j, l, err) != SC_OK)
-			return err->status;
+		return sc_fail(err, SC_DAMAGED,
+			       "catalogue: next_id or images is missing");
+	json_array_foreach(images, i,
+			   j) if (read_image(j, l, err) != SC_OK) return err->status;
 	l->next_id = json_integer_value(next);
 	if (l->next_id < 1 || (l->n > 0 && l->next_id <= l->items[l->n - 1].id))
-		return sc_fail(err, SC_DAMAGED, "catalogue: next_id was given to an image");
+		return sc_fail(err, SC_DAMAGED,
+			       "catalogue: next_id was given to an image");
 	return SC_OK;
 }
 
@@ -288,8 +294,8 @@ enum sc_status sc_images_load(const char *path, struct sc_images *out, struct st
 		return sc_fail(err, SC_DAMAGED, "catalogue: not a file, or too large");
 	doc = json_loadfd(fd, JSON_REJECT_DUPLICATES, &at);
 	if (!doc)
-		return sc_fail(err, SC_DAMAGED, "catalogue: line %d, column %d: %s", at.line,
-			       at.column, at.text);
+		return sc_fail(err, SC_DAMAGED, "catalogue: line %d, column %d: %s",
+			       at.line, at.column, at.text);
 	if (read_document(doc, &l, err) != SC_OK)
 		return err->status;
 	*out = l;
@@ -302,15 +308,17 @@ static json_t *write_image(const struct sc_image *im)
 	json_t *j = json_object();
 
 	for (size_t i = 0; i < FIELDS; i++)
-		if (json_object_set_new(j, fields[i].name,
-					fields[i].put((const char *)im + fields[i].offset)))
+		if (json_object_set_new(
+			    j, fields[i].name,
+			    fields[i].put((const char *)im + fields[i].offset)))
 			break; /* found by its size in write_document */
 	return j;
 }
 
 static json_t *write_document(const struct sc_images *l)
 {
-	AUTO_JSON *doc = json_pack("{s:I, s:[]}", "next_id", (json_int_t)l->next_id, "images");
+	AUTO_JSON *doc =
+		json_pack("{s:I, s:[]}", "next_id", (json_int_t)l->next_id, "images");
 	json_t *images = json_object_get(doc, "images");
 
 	for (size_t i = 0; i < l->n; i++) {
@@ -325,9 +333,11 @@ static json_t *write_document(const struct sc_images *l)
 	return json_incref(doc);
 }
 
-static enum sc_status write_synced(const char *path, const json_t *doc, struct sc_err *err)
+static enum sc_status write_synced(const char *path, const json_t *doc,
+				   struct sc_err *err)
 {
-	SC_AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	SC_AUTO_FD fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 	if (fd < 0 || json_dumpfd(doc, fd, JSON_INDENT(1)) < 0 || fsync(fd) < 0)
 		return sc_fail(err, SC_UNAVAILABLE, "catalogue: cannot be written: %s",
@@ -360,7 +370,8 @@ enum sc_status sc_images_save(const char *path, const struct sc_images *l,
 
 	if (!doc)
 		return sc_fail(err, SC_INTERNAL, "catalogue: cannot be put into JSON");
-	/* One name suffices: writers hold the lock; what a dead one left is overwritten. */
+	/* One name suffices: writers hold the lock; what a dead one left is overwritten.
+	 */
 	sc_buf_printf(&fresh, "%s.new", path);
 	if (write_synced((const char *)fresh.data, doc, err) != SC_OK) {
 		(void)unlink((const char *)fresh.data);

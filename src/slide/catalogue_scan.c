@@ -16,7 +16,7 @@
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
-#define LOCK_WAIT_MS 60000
+#define LOCK_WAIT_MS  60000
 #define PROBE_LIMIT_S 10
 
 /* A writer's view: the catalogue, locked. */
@@ -203,7 +203,8 @@ static const struct sc_image **sort_by_file(const struct sc_images *l)
 }
 
 /* Which of the sorted files no image has. Both lists are sorted by path. */
-static void find_new(const struct sc_images *l, const struct sc_files *files, bool *is_new)
+static void find_new(const struct sc_images *l, const struct sc_files *files,
+		     bool *is_new)
 {
 	SC_AUTO_FREE const struct sc_image **v = sort_by_file(l);
 	size_t at = 0;
@@ -293,7 +294,8 @@ static enum sc_status add_or_update(struct edit *e, const char *file, int64_t *i
 
 	if (!im)
 		return add_image(e, file, id, err);
-	/* Somebody asks for it: what was removed comes back, what failed is tried again. */
+	/* Somebody asks for it: what was removed comes back, what failed is tried again.
+	 */
 	if (im->state != SC_IMAGE_OK)
 		im->identity = (struct sc_identity){ 0 };
 	im->removed = false;
@@ -310,11 +312,13 @@ enum sc_status sc_catalogue_add(const char *path, const char *root, const char *
 
 	if (!is_plain_path(file) || strlen(file) >= SC_IMAGE_FILE_MAX ||
 	    !sc_utf8_valid(sc_bytes_str(file)))
-		return sc_fail(err, SC_INVALID,
-			       "the file's name must be a UTF-8 path below the slide folder");
+		return sc_fail(
+			err, SC_INVALID,
+			"the file's name must be a UTF-8 path below the slide folder");
 	if (begin_edit(&e, root, err) != SC_OK ||
 	    sc_slide_identity(e.root, file, &identity, err) != SC_OK ||
-	    add_or_update(&e, file, &found, err) != SC_OK || finish_edit(&e, err) != SC_OK)
+	    add_or_update(&e, file, &found, err) != SC_OK ||
+	    finish_edit(&e, err) != SC_OK)
 		return err->status;
 	*id = found;
 	return SC_OK;
@@ -329,7 +333,8 @@ enum sc_status sc_catalogue_remove(const char *path, int64_t id, struct sc_err *
 		return err->status;
 	im = sc_images_find(&e.images, id);
 	if (!im)
-		return sc_fail(err, SC_NOT_FOUND, "there is no image %lld", (long long)id);
+		return sc_fail(err, SC_NOT_FOUND, "there is no image %lld",
+			       (long long)id);
 	if (!im->removed) {
 		im->removed = e.dirty = true;
 		set_state(&e, im, SC_IMAGE_GONE, "removed from the catalogue");

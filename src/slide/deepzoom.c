@@ -10,9 +10,9 @@
 
 #include <math.h>
 
-#define SIDE_MAX (INT64_C(1) << 31)
+#define SIDE_MAX       (INT64_C(1) << 31)
 #define DOWNSAMPLE_MIN 1e-6
-#define SIZE_MAX_PX (1U << 14) /* of a tile and of an overlap: keeps sums in 32 bits */
+#define SIZE_MAX_PX    (1U << 14) /* of a tile and of an overlap: keeps sums in 32 bits */
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
@@ -85,8 +85,8 @@ enum sc_status sc_dz_init(struct sc_dz *dz, const struct sc_geometry *g,
 	int64_t w, h;
 
 	if (o->tile_size < 1 || o->tile_size > SIZE_MAX_PX || o->overlap > SIZE_MAX_PX)
-		return sc_fail(err, SC_INVALID, "tile size and overlap must be at most %u",
-			       SIZE_MAX_PX);
+		return sc_fail(err, SC_INVALID,
+			       "tile size and overlap must be at most %u", SIZE_MAX_PX);
 	if (!geometry_ok(g))
 		return sc_fail(err, SC_UNREADABLE, "the slide has impossible dimensions");
 	w = limit_side(g->width[0], is_limited(&d, g), g->bounds_width, g->width[0]);
@@ -121,10 +121,10 @@ int sc_dz_best_level(const struct sc_geometry *g, double downsample)
 
 /* What the two axes of a tile have in common. */
 struct axis {
-	int64_t index;	  /* column or row */
-	int64_t count;	  /* columns or rows of the Deep Zoom level */
-	int64_t z_side;	  /* pixels of the Deep Zoom level */
-	int64_t l_side;	  /* pixels of the stored level */
+	int64_t index;	   /* column or row */
+	int64_t count;	   /* columns or rows of the Deep Zoom level */
+	int64_t z_side;	   /* pixels of the Deep Zoom level */
+	int64_t l_side;	   /* pixels of the stored level */
 	int64_t l0_offset; /* of the bounds */
 };
 
@@ -164,11 +164,13 @@ static enum sc_status check_address(const struct sc_dz *dz, int64_t level, int64
 		return sc_fail(err, SC_NOT_FOUND, "level %lld is not one of 0 to %d",
 			       (long long)level, dz->levels - 1);
 	if (col < 0 || col >= dz->cols[level])
-		return sc_fail(err, SC_NOT_FOUND, "column %lld of level %lld is not one of 0 to %lld",
+		return sc_fail(err, SC_NOT_FOUND,
+			       "column %lld of level %lld is not one of 0 to %lld",
 			       (long long)col, (long long)level,
 			       (long long)dz->cols[level] - 1);
 	if (row < 0 || row >= dz->rows[level])
-		return sc_fail(err, SC_NOT_FOUND, "row %lld of level %lld is not one of 0 to %lld",
+		return sc_fail(err, SC_NOT_FOUND,
+			       "row %lld of level %lld is not one of 0 to %lld",
 			       (long long)row, (long long)level,
 			       (long long)dz->rows[level] - 1);
 	return SC_OK;
@@ -190,7 +192,8 @@ enum sc_status sc_dz_tile(const struct sc_dz *dz, const struct sc_geometry *g,
 	s = sc_dz_best_level(g, total);
 	ds = g->downsample[s];
 	ax = (struct axis){ col, dz->cols[level], dz->width[level],
-			    limit_side(g->width[s], limited, g->bounds_width, g->width[0]),
+			    limit_side(g->width[s], limited, g->bounds_width,
+				       g->width[0]),
 			    limited ? g->bounds_x : 0 };
 	ay = (struct axis){ row, dz->rows[level], dz->height[level],
 			    limit_side(g->height[s], limited, g->bounds_height,

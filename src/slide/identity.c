@@ -86,7 +86,8 @@ static const struct {
 } open_errors[] = {
 	{ ENOENT, SC_NOT_FOUND, "the slide's file is not there" },
 	{ ENOTDIR, SC_NOT_FOUND, "the slide's file is not there" },
-	{ EXDEV, SC_UNREADABLE, "the slide's file is a link that leads out of the slide folder" },
+	{ EXDEV, SC_UNREADABLE,
+	  "the slide's file is a link that leads out of the slide folder" },
 	{ ELOOP, SC_UNREADABLE, "the slide's file is a link that leads nowhere" },
 	{ EACCES, SC_UNREADABLE, "the slide's file may not be read: permission denied" },
 	{ EPERM, SC_UNREADABLE, "the slide's file may not be read: permission denied" },
@@ -104,8 +105,8 @@ static enum sc_status fail_open(int number, struct sc_err *err)
 		       strerror(number));
 }
 
-enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file, int flags,
-				int *fd, struct sc_err *err)
+enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file,
+				int flags, int *fd, struct sc_err *err)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
@@ -162,7 +163,8 @@ static void mix_mirax(const struct sc_slide_root *r, const char *file,
 	size_t stem = (size_t)(sc_file_suffix(file) - file) - 1;
 
 	sc_buf_printf(&path, "%.*s/Slidedat.ini", (int)stem, file);
-	if (sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, &ignored) == SC_OK &&
+	if (sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, &ignored) ==
+		    SC_OK &&
 	    stat_regular(fd, &ini, &ignored) == SC_OK)
 		id->ctime_ns ^= (int64_t)sc_hash64(sc_bytes_of(&ini, sizeof(ini)));
 }

@@ -13,7 +13,7 @@
 #include "slidecache/hash.h"
 
 /* A viewer asks for about 20 tiles of a broken slide at once: the first opens it. */
-#define FAILURES 64
+#define FAILURES   64
 #define FAILURE_US (5 * SC_US_PER_S)
 
 struct sc_slide {
@@ -78,7 +78,8 @@ static void drop_slide(struct sc_slide_pool *p, int i)
 {
 	free_slide(p->slides[i]);
 	p->n--;
-	memmove(&p->slides[i], &p->slides[i + 1], (size_t)(p->n - i) * sizeof(*p->slides));
+	memmove(&p->slides[i], &p->slides[i + 1],
+		(size_t)(p->n - i) * sizeof(*p->slides));
 }
 
 void sc_slide_pool_free(struct sc_slide_pool *p)
@@ -150,7 +151,8 @@ static const struct failure *find_failure(const struct sc_slide_pool *p, uint64_
 	return NULL;
 }
 
-static void remember_failure(struct sc_slide_pool *p, uint64_t key, const struct sc_err *err)
+static void remember_failure(struct sc_slide_pool *p, uint64_t key,
+			     const struct sc_err *err)
 {
 	if (err->status != SC_UNREADABLE)
 		return;
@@ -219,7 +221,8 @@ static enum sc_status open_slide(struct sc_slide_root *root, const char *file,
 		return err->status;
 	if (!sc_identity_equal(&s->identity, want))
 		return sc_fail(err, SC_CHANGED, "the slide's file was replaced");
-	if (open_source(s, err) != SC_OK || check_identity(root, file, want, err) != SC_OK)
+	if (open_source(s, err) != SC_OK ||
+	    check_identity(root, file, want, err) != SC_OK)
 		return err->status;
 	*out = s;
 	s = NULL;
@@ -268,8 +271,8 @@ const struct sc_slide_info *sc_slide_info(const struct sc_slide *s)
 	return &s->info;
 }
 
-static enum sc_status check_region(const struct sc_slide *s, const struct sc_slide_region *r,
-				   struct sc_err *err)
+static enum sc_status check_region(const struct sc_slide *s,
+				   const struct sc_slide_region *r, struct sc_err *err)
 {
 	const struct sc_geometry *g = &s->info.geometry;
 

@@ -23,7 +23,7 @@
 #include "slidecache/parse.h"
 
 #define CPU_LIMIT_S 20 /* backstop, should the parent be gone */
-#define PIECE 64 /* pixels a side that are read of a level */
+#define PIECE	    64 /* pixels a side that are read of a level */
 
 static enum sc_status read_piece(struct sc_slide *s, int level, struct sc_err *err)
 {
@@ -107,9 +107,9 @@ static bool is_plausible(const struct sc_probe *p)
 	return ok <= 1 && memchr(p->reason, '\0', sizeof(p->reason)) &&
 	       memchr(p->vendor, '\0', sizeof(p->vendor)) &&
 	       sc_utf8_valid(sc_bytes_str(p->reason)) &&
-	       sc_utf8_valid(sc_bytes_str(p->vendor)) && p->width >= ok && p->height >= ok &&
-	       isfinite(p->mpp) && p->mpp >= 0 && isfinite(p->objective_power) &&
-	       p->objective_power >= 0;
+	       sc_utf8_valid(sc_bytes_str(p->vendor)) && p->width >= ok &&
+	       p->height >= ok && isfinite(p->mpp) && p->mpp >= 0 &&
+	       isfinite(p->objective_power) && p->objective_power >= 0;
 }
 
 /* Waits until the record, the end of the pipe or the end of the time comes. */
@@ -128,7 +128,8 @@ static void await_answer(int fd, int limit_s, struct sc_probe *out)
 	if (ready == 0) {
 		char text[64];
 
-		(void)snprintf(text, sizeof(text), "opening it took longer than %d s", limit_s);
+		(void)snprintf(text, sizeof(text), "opening it took longer than %d s",
+			       limit_s);
 		set_reason(out, text);
 		return;
 	}
@@ -147,13 +148,15 @@ enum sc_status sc_probe(struct sc_slide_root *root, const char *file,
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "probe: no pipe: %s", strerror(errno));
+		return sc_fail(err, SC_UNAVAILABLE, "probe: no pipe: %s",
+			       strerror(errno));
 	pid = fork();
 	if (pid == 0)
 		answer(ends[1], root, file, id);
 	(void)close(ends[1]);
 	if (pid < 0) {
-		(void)sc_fail(err, SC_UNAVAILABLE, "probe: no process: %s", strerror(errno));
+		(void)sc_fail(err, SC_UNAVAILABLE, "probe: no process: %s",
+			      strerror(errno));
 		(void)close(ends[0]);
 		return err->status;
 	}

@@ -21,18 +21,19 @@ struct sc_source_file {
 struct sc_source_ops {
 	const char *name;
 	/*
-	 * SC_OK: *state is the source's, *info is complete (the pool checks the geometry).
-	 * SC_MISS: not a format of this source, the next row is asked; err is not filled.
-	 * SC_UNREADABLE: its format, but damaged, hostile or over a limit; err has a
-	 * sentence without a path. On all but SC_OK nothing stays open. Decodes nothing.
+	 * SC_OK: *state is the source's, *info is complete (the pool checks the
+	 * geometry). SC_MISS: not a format of this source, the next row is asked; err is
+	 * not filled. SC_UNREADABLE: its format, but damaged, hostile or over a limit;
+	 * err has a sentence without a path. On all but SC_OK nothing stays open. Decodes
+	 * nothing.
 	 */
 	enum sc_status (*open)(const struct sc_source_file *f, void **state,
 			       struct sc_slide_info *info, struct sc_err *err);
 	/*
-	 * Writes premultiplied ARGB (native-endian, width * height, zero on entry); pixels
-	 * outside the slide stay zero. The region's level is a usable one, its sides are
-	 * within SC_SLIDE_READ_MAX, and it touches the slide. SC_UNREADABLE: argb may be
-	 * half written, the pool drops it and closes the state.
+	 * Writes premultiplied ARGB (native-endian, width * height, zero on entry);
+	 * pixels outside the slide stay zero. The region's level is a usable one, its
+	 * sides are within SC_SLIDE_READ_MAX, and it touches the slide. SC_UNREADABLE:
+	 * argb may be half written, the pool drops it and closes the state.
 	 */
 	enum sc_status (*read)(void *state, const struct sc_slide_region *r,
 			       uint32_t *argb, struct sc_err *err);

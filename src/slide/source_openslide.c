@@ -3,9 +3,9 @@
  * The OpenSlide source: the only user of openslide.h.
  *
  * OpenSlide's errors are sticky and its handle is useless afterwards, so every call is
- * followed by a look at them, and any error means close. Its error texts name files and go to the
- * log only. What a file claims is checked before anything of it is decoded, and levels that
- * OpenSlide 3.4.1 reads wrong go to tiff_level.c.
+ * followed by a look at them, and any error means close. Its error texts name files and
+ * go to the log only. What a file claims is checked before anything of it is decoded, and
+ * levels that OpenSlide 3.4.1 reads wrong go to tiff_level.c.
  */
 #include <math.h>
 #include <openslide.h>
@@ -20,8 +20,8 @@
 #include "slidecache/parse.h"
 
 #define TILE_BYTES_MAX (64 << 20)
-#define PROPERTY_MAX 128 /* bytes of a property that is read as a number */
-#define WHITE 0xffffff
+#define PROPERTY_MAX   128 /* bytes of a property that is read as a number */
+#define WHITE	       0xffffff
 
 struct state {
 	openslide_t *osr;
@@ -40,23 +40,21 @@ static const struct vendor {
 	const char *name;
 	bool reduced_only; /* see sc_tiff_open */
 } tiff_vendors[] = {
-	{ "aperio", false },
-	{ "generic-tiff", true },
-	{ "leica", false },
-	{ "philips", false },
-	{ "trestle", false },
-	{ "ventana", false },
+	{ "aperio", false },  { "generic-tiff", true }, { "leica", false },
+	{ "philips", false }, { "trestle", false },	{ "ventana", false },
 };
 
 /* Formats whose file names its data files, relative to itself: opened by their name. */
 static const char *const named_suffixes[] = { "mrxs", "vms", "vmu" };
 
-/* OpenSlide's texts name files; where a user can do something about it, ours says what. */
+/* OpenSlide's texts name files; where a user can do something about it, ours says what.
+ */
 static const struct {
 	const char *begins;
 	const char *text;
 } open_errors[] = {
-	{ "Unsupported TIFF compression", "the slide's compression is not one this version can read" },
+	{ "Unsupported TIFF compression",
+	  "the slide's compression is not one this version can read" },
 	{ "", "the slide is damaged" },
 };
 
@@ -108,7 +106,8 @@ static enum sc_status fail_open(const struct state *s, struct sc_err *err)
 	const char *text = openslide_get_error(s->osr);
 	size_t i = 0;
 
-	while (strncmp(text ? text : "", open_errors[i].begins, strlen(open_errors[i].begins)))
+	while (strncmp(text ? text : "", open_errors[i].begins,
+		       strlen(open_errors[i].begins)))
 		i++; /* the last row fits all */
 	return sc_fail(err, SC_UNREADABLE, "%s", open_errors[i].text);
 }
@@ -155,7 +154,8 @@ static int count_twins(const struct state *s, int level)
 
 	for (int i = 0; i < level; i++)
 		n += t[i].width == l->width && t[i].height == l->height &&
-		     t[i].tile_width == l->tile_width && t[i].tile_height == l->tile_height;
+		     t[i].tile_width == l->tile_width &&
+		     t[i].tile_height == l->tile_height;
 	return n;
 }
 
@@ -167,7 +167,8 @@ static enum sc_status read_level(struct state *s, int i, struct sc_err *err)
 	g->downsample[i] = openslide_get_level_downsample(s->osr, i);
 	g->usable[i] = true;
 	if (!is_well(s) || g->width[i] < 1 || g->height[i] < 1)
-		return sc_fail(err, SC_UNREADABLE, "the slide's level %d cannot be read", i);
+		return sc_fail(err, SC_UNREADABLE, "the slide's level %d cannot be read",
+			       i);
 	s->tiles[i] = (struct sc_tiff_level){
 		.width = g->width[i],
 		.height = g->height[i],
@@ -185,8 +186,9 @@ static enum sc_status read_levels(struct state *s, struct sc_err *err)
 	if (!is_well(s) || levels < 1)
 		return sc_fail(err, SC_UNREADABLE, "the slide has no levels");
 	if (levels > SC_SLIDE_LEVELS_MAX)
-		return sc_fail(err, SC_UNREADABLE, "the slide has %d levels, over the limit of %d",
-			       levels, SC_SLIDE_LEVELS_MAX);
+		return sc_fail(err, SC_UNREADABLE,
+			       "the slide has %d levels, over the limit of %d", levels,
+			       SC_SLIDE_LEVELS_MAX);
 	s->geometry.levels = levels;
 	for (int i = 0; i < levels; i++)
 		if (read_level(s, i, err) != SC_OK)
@@ -218,10 +220,11 @@ static enum sc_status check_tiles(const struct state *s, bool limit_sides,
 		if ((limit_sides && (w > SC_SLIDE_TILE_MAX || h > SC_SLIDE_TILE_MAX)) ||
 		    w < 0 || h < 0 || __builtin_mul_overflow(w, h, &bytes) ||
 		    bytes > TILE_BYTES_MAX / 4)
-			return sc_fail(err, SC_UNREADABLE,
-				       "the slide's level %d has tiles of %lld x %lld pixels, "
-				       "over the limit",
-				       i, (long long)w, (long long)h);
+			return sc_fail(
+				err, SC_UNREADABLE,
+				"the slide's level %d has tiles of %lld x %lld pixels, "
+				"over the limit",
+				i, (long long)w, (long long)h);
 	}
 	return SC_OK;
 }
@@ -249,7 +252,8 @@ static enum sc_status judge_levels(struct state *s, const struct vendor *vendor,
 		g->usable[i] = s->verdict[i] != SC_TIFF_UNUSABLE;
 	}
 	if (!g->usable[0])
-		return sc_fail(err, SC_UNREADABLE, "the slide's level 0 cannot be read right");
+		return sc_fail(err, SC_UNREADABLE,
+			       "the slide's level 0 cannot be read right");
 	return SC_OK;
 }
 
@@ -261,8 +265,8 @@ static void read_bounds(const struct state *s, struct sc_geometry *g)
 	int64_t h = property_i64(s, OPENSLIDE_PROPERTY_NAME_BOUNDS_HEIGHT, g->height[0]);
 
 	g->has_bounds = x >= 0 && y >= 0 && w >= 1 && h >= 1 && w <= g->width[0] &&
-			h <= g->height[0] && x <= g->width[0] - w && y <= g->height[0] - h &&
-			(w < g->width[0] || h < g->height[0]);
+			h <= g->height[0] && x <= g->width[0] - w &&
+			y <= g->height[0] - h && (w < g->width[0] || h < g->height[0]);
 	if (!g->has_bounds)
 		return;
 	g->bounds_x = x;

@@ -20,11 +20,11 @@
 #include "slidecache/bytes.h"
 #include "slidecache/log.h"
 
-#define DIRECTORIES_MAX 1024
-#define ALLOC_MAX (256 << 20) /* bytes of one allocation inside libtiff */
-#define TILE_PIXELS_MAX (16 << 20)
+#define DIRECTORIES_MAX	  1024
+#define ALLOC_MAX	  (256 << 20) /* bytes of one allocation inside libtiff */
+#define TILE_PIXELS_MAX	  (16 << 20)
 #define APERIO_JP2K_YCBCR 33003
-#define APERIO_JP2K_RGB 33005
+#define APERIO_JP2K_RGB	  33005
 
 struct directory {
 	unsigned number; /* in the file */
@@ -47,7 +47,8 @@ static void log_message(const char *module, const char *fmt, va_list ap)
 	sc_log_debug("libtiff: %s: %s", module ? module : "", text);
 }
 
-static int log_own(TIFF *tiff, void *data, const char *module, const char *fmt, va_list ap)
+static int log_own(TIFF *tiff, void *data, const char *module, const char *fmt,
+		   va_list ap)
 {
 	(void)tiff;
 	(void)data;
@@ -188,7 +189,8 @@ static const struct directory *find_directory(const struct sc_tiff *t,
 
 /* For levels that are put together of several directories (Leica) or whose stated size
  * is corrected (Philips): safe when every tile of that size is. */
-static bool all_decoded_by_openslide(const struct sc_tiff *t, const struct sc_tiff_level *l)
+static bool all_decoded_by_openslide(const struct sc_tiff *t,
+				     const struct sc_tiff_level *l)
 {
 	bool any = false;
 
@@ -209,8 +211,8 @@ enum sc_tiff_verdict sc_tiff_judge(const struct sc_tiff *t, const struct sc_tiff
 	bool small = sc_tiff_smaller_than_tile(l);
 
 	if (!d)
-		return !small || all_decoded_by_openslide(t, l) ? SC_TIFF_OPENSLIDE :
-								  SC_TIFF_UNUSABLE;
+		return !small || all_decoded_by_openslide(t, l) ? SC_TIFF_OPENSLIDE
+								: SC_TIFF_UNUSABLE;
 	if (d->is_mask)
 		return SC_TIFF_UNUSABLE;
 	if (!small || d->openslide_decodes)
@@ -236,11 +238,13 @@ static int64_t min_i64(int64_t a, int64_t b)
 
 /* libtiff's A B G R in a word, rows from the bottom, to A R G B, rows from the top. */
 static void copy_tile(const struct directory *d, const uint32_t *raster,
-		      const struct overlap *o, const struct sc_tiff_window *w, uint32_t *argb)
+		      const struct overlap *o, const struct sc_tiff_window *w,
+		      uint32_t *argb)
 {
 	for (int64_t y = o->y0; y < o->y1; y++) {
 		int64_t up = (int64_t)d->tile_height - 1 - y % d->tile_height;
-		const uint32_t *from = raster + up * d->tile_width + o->x0 % d->tile_width;
+		const uint32_t *from =
+			raster + up * d->tile_width + o->x0 % d->tile_width;
 		uint32_t *to = argb + (y - w->y) * w->width + (o->x0 - w->x);
 
 		for (int64_t i = 0; i < o->x1 - o->x0; i++)
@@ -264,8 +268,8 @@ static bool read_tiles(struct sc_tiff *t, const struct directory *d,
 					     min_i64(x + d->tile_width, all.x1),
 					     min_i64(y + d->tile_height, all.y1) };
 
-			if (!TIFFReadRGBATileExt(t->tiff, (uint32_t)x, (uint32_t)y, raster,
-						 1))
+			if (!TIFFReadRGBATileExt(t->tiff, (uint32_t)x, (uint32_t)y,
+						 raster, 1))
 				return false;
 			copy_tile(d, raster, &o, w, argb);
 		}

@@ -38,7 +38,7 @@ enum sc_tiff_verdict sc_tiff_judge(const struct sc_tiff *t, const struct sc_tiff
 
 struct sc_tiff_window {
 	unsigned directory;
-	int64_t x, y;	     /* pixels of the level; may lie outside */
+	int64_t x, y; /* pixels of the level; may lie outside */
 	int64_t width, height;
 };
 /* Premultiplied ARGB into argb (width * height, zero on entry); outside stays zero. */

@@ -18,13 +18,15 @@
 #include "slidecache/parse.h"
 
 #define FOLDERS_DEEP 32
-#define PATH_BYTES_MAX (SC_IMAGE_FILE_MAX - 300) /* room for a plane's folder and name */
-#define MAGIC_LEN 4
+#define PATH_BYTES_MAX                                                                   \
+	(SC_IMAGE_FILE_MAX - 300) /* room for a plane's folder and name                  \
+				   */
+#define MAGIC_LEN  4
 #define PLANES_MAX 9999
 
 static const char *const suffixes[] = {
-	"svs",	   "tif", "tiff", "btf", "ndpi", "ndpis", "vms", "vmu", "scn", "mrxs",
-	"svslide", "bif", "zvi",  "czi", "dcm",	 "isyntax",
+	"svs", "tif",  "tiff",	  "btf", "ndpi", "ndpis", "vms", "vmu",
+	"scn", "mrxs", "svslide", "bif", "zvi",	 "czi",	  "dcm", "isyntax",
 };
 
 static const unsigned char magics[][MAGIC_LEN] = {
@@ -61,7 +63,8 @@ static void sort_files(struct sc_files *f)
 
 static bool has_file(const struct sc_files *f, const char *path)
 {
-	return f->n > 0 && bsearch(&path, f->items, f->n, sizeof(*f->items), compare_text);
+	return f->n > 0 &&
+	       bsearch(&path, f->items, f->n, sizeof(*f->items), compare_text);
 }
 
 static bool has_suffix(const char *name)
@@ -108,8 +111,8 @@ static DIR *open_folder(struct sc_slide_root *root, const char *path, struct sc_
 	SC_AUTO_FD fd = -1;
 	DIR *dir;
 
-	if (sc_slide_root_fd(root, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-			     &fd, err) != SC_OK)
+	if (sc_slide_root_fd(root, *path ? path : ".",
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &fd, err) != SC_OK)
 		return NULL;
 	dir = fdopendir(fd);
 	if (dir)
@@ -149,7 +152,8 @@ static void consider_file(const struct walk *w, const char *path, int type)
 	if (!has_suffix(path) && !begins_like_tiff(w->root, path))
 		return;
 	if (strlen(path) > PATH_BYTES_MAX || !sc_utf8_valid(sc_bytes_str(path))) {
-		sc_log_warning("slide %s: left out: its name is too long or not UTF-8", path);
+		sc_log_warning("slide %s: left out: its name is too long or not UTF-8",
+			       path);
 		return;
 	}
 	add_file(w->found, path);
@@ -161,7 +165,8 @@ static bool is_mirax_data(DIR *dir, const char *name)
 	SC_AUTO_BUF index = SC_BUF_INIT;
 
 	sc_buf_printf(&index, "%s.mrxs", name);
-	return faccessat(dirfd(dir), (const char *)index.data, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return faccessat(dirfd(dir), (const char *)index.data, F_OK,
+			 AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Folders to enter are collected and entered after the listing is closed, so that the
@@ -213,8 +218,8 @@ static const char *skip_plane(const char *name, uint64_t *z, uint64_t *frame)
 
 	if (!second ||
 	    !sc_parse_u64(sc_bytes_of(name, (size_t)(first - name)), PLANES_MAX, z) ||
-	    !sc_parse_u64(sc_bytes_of(first + 1, (size_t)(second - first - 1)), PLANES_MAX,
-			  frame) ||
+	    !sc_parse_u64(sc_bytes_of(first + 1, (size_t)(second - first - 1)),
+			  PLANES_MAX, frame) ||
 	    *z < 1 || *frame < 1)
 		return NULL;
 	return second + 1;
@@ -240,7 +245,8 @@ static bool is_plane(const struct sc_files *found, const char *path)
 	return has_file(found, (const char *)main_file.data);
 }
 
-enum sc_status sc_walk(struct sc_slide_root *root, struct sc_files *out, struct sc_err *err)
+enum sc_status sc_walk(struct sc_slide_root *root, struct sc_files *out,
+		       struct sc_err *err)
 {
 	SC_AUTO_FILES found = SC_FILES_INIT;
 	struct walk w = { root, &found };
@@ -254,7 +260,8 @@ enum sc_status sc_walk(struct sc_slide_root *root, struct sc_files *out, struct 
 	return SC_OK;
 }
 
-void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth, int *frames)
+void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth,
+		     int *frames)
 {
 	const char *name = file + sc_file_folder_len(file);
 	SC_AUTO_BUF folder = SC_BUF_INIT;

@@ -133,7 +133,7 @@ def test_list(live, page, good_files):
             wait_for(lambda c=card: picture_shows(driver, c), f"thumbnail of {im['name']}")
         if im["state"] != "ok":
             reason = card.find_element(By.CSS_SELECTOR, ".reason").text
-            assert im["reason"] in reason, im
+            assert im["reason"].lower() in reason.lower(), im
             assert not card.find_elements(By.CSS_SELECTOR, "a"), "a link to no viewer"
     driver.execute_script("window.scrollTo(0, 0)")
     save_screenshot(driver, "list")

@@ -6,7 +6,6 @@ byte that it serves is right.
 import os
 import pathlib
 import random
-import shutil
 import signal
 import threading
 import time
@@ -222,11 +221,6 @@ def empty(path):
     os.truncate(path, 0)
 
 
-def make_folder(path):
-    path.unlink()
-    path.mkdir()
-
-
 DAMAGES = [
     garble,
     garble_meta,
@@ -234,7 +228,6 @@ DAMAGES = [
     flip_bits,
     cut_in_half,
     empty,
-    make_folder,
 ]
 
 
@@ -258,15 +251,3 @@ def test_damaged_cache(file, reference, damage):
         live.start()
         check_all(live, image, reference)
         check_hits(live, image, reference)
-
-
-def test_cache_folder_that_is_a_file(file, reference):
-    """A cache that cannot be used is no reason not to serve."""
-    with service.Service(files=[file]) as live:
-        image = live.image_id("s.tiff")
-        live.stop()
-        for folder in (live.dir / "cache").iterdir():
-            shutil.rmtree(folder)
-            folder.write_text("not a folder")
-        live.start()
-        check_all(live, image, reference)

@@ -18,7 +18,8 @@
 
 uint32_t sample_pixel(unsigned seed, int level, int64_t x, int64_t y)
 {
-	uint64_t v = (uint64_t)x * 0x9e3779b97f4a7c15U ^ (uint64_t)y * 0xc2b2ae3d27d4eb4fU ^
+	uint64_t v = (uint64_t)x * 0x9e3779b97f4a7c15U ^
+		     (uint64_t)y * 0xc2b2ae3d27d4eb4fU ^
 		     ((uint64_t)seed << 8 | (unsigned)level) * 0x165667b19e3779f9U;
 
 	v ^= v >> 29;
@@ -126,10 +127,11 @@ bool sample_make_slide(const char *path)
 {
 	SC_AUTO_FREE char *program = find_make_slide();
 	SC_AUTO_FREE char *out = sc_strdup(path);
-	char options[][16] = { "--width", "1500", "--height", "1100",
-			       "--levels", "3",	  "--seed",   "5" };
-	char *argv[] = { program,    options[0], options[1], options[2], options[3], options[4],
-			 options[5], options[6], options[7], out,	 NULL };
+	char options[][16] = { "--width",  "1500", "--height", "1100",
+			       "--levels", "3",	   "--seed",   "5" };
+	char *argv[] = { program,    options[0], options[1], options[2],
+			 options[3], options[4], options[5], options[6],
+			 options[7], out,	 NULL };
 	int status = -1;
 	pid_t pid;
 

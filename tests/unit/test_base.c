@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/base: buffers, arena, parsing, JSON writing, random texts, locks, metrics, log lines.
+ * src/base: buffers, arena, parsing, JSON writing, random texts, locks, metrics, log
+ * lines.
  */
 #include "tests/lib/check.h"
 
@@ -80,15 +81,18 @@ static void arena_is_zeroed_again_after_reset(void **state)
 
 static void numbers_take_the_whole_text(void **state)
 {
-	static const char *const bad[] = { "",	" 1", "1 ", "+1", "0x1", "1.0", "-",
-					   "--1", "18446744073709551616", "1e3", "\xd9\xa1" };
+	static const char *const bad[] = { "",	  " 1",	     "1 ",
+					   "+1",  "0x1",     "1.0",
+					   "-",	  "--1",     "18446744073709551616",
+					   "1e3", "\xd9\xa1" };
 	uint64_t u = 7;
 	int64_t i = 7;
 
 	(void)state;
 	for (size_t k = 0; k < COUNT_OF(bad); k++) {
 		assert_false(sc_parse_u64(sc_bytes_str(bad[k]), UINT64_MAX, &u));
-		assert_false(sc_parse_i64(sc_bytes_str(bad[k]), INT64_MIN, INT64_MAX, &i));
+		assert_false(
+			sc_parse_i64(sc_bytes_str(bad[k]), INT64_MIN, INT64_MAX, &i));
 	}
 	assert_int_equal(u, 7);
 	assert_true(sc_parse_u64(sc_bytes_str("18446744073709551615"), UINT64_MAX, &u));
@@ -101,7 +105,8 @@ static void numbers_take_the_whole_text(void **state)
 
 static void doubles_are_decimal_and_finite(void **state)
 {
-	static const char *const bad[] = { "", "inf", "nan", "0x1p3", "1e999", "1,5", " 1", "e5" };
+	static const char *const bad[] = { "",	    "inf", "nan", "0x1p3",
+					   "1e999", "1,5", " 1",  "e5" };
 	double d = 0;
 
 	(void)state;
@@ -118,7 +123,8 @@ static void escapes_decode_once(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < COUNT_OF(bad); k++)
-		assert_false(sc_percent_decode(sc_bytes_str(bad[k]), false, out, sizeof(out)));
+		assert_false(
+			sc_percent_decode(sc_bytes_str(bad[k]), false, out, sizeof(out)));
 	assert_true(sc_percent_decode(sc_bytes_str("a%2520+b"), false, out, sizeof(out)));
 	assert_string_equal(out, "a%20+b");
 	assert_true(sc_percent_decode(sc_bytes_str("a+b%2B"), true, out, sizeof(out)));
@@ -129,9 +135,12 @@ static void escapes_decode_once(void **state)
 
 static void utf8_is_strict(void **state)
 {
-	static const char *const good[] = { "", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x94\xac" };
-	static const char *const bad[] = { "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-					   "\xff", "\xc3", "\xe2\x82", "a\x80" };
+	static const char *const good[] = { "", "a", "\xc3\xa4", "\xe2\x82\xac",
+					    "\xf0\x9f\x94\xac" };
+	static const char *const bad[] = { "\xc0\xaf",	   "\xe0\x80\xaf",
+					   "\xed\xa0\x80", "\xf4\x90\x80\x80",
+					   "\xff",	   "\xc3",
+					   "\xe2\x82",	   "a\x80" };
 
 	(void)state;
 	for (size_t k = 0; k < COUNT_OF(good); k++)
@@ -152,6 +161,13 @@ static void json_numbers_are_python_s(void **state)
 		{ 0.2513, "0.2513" },
 		{ 0.1, "0.1" },
 		{ 1e22, "1e+22" },
+		{ 20, "20.0" },
+		{ 1e15, "1000000000000000.0" },
+		{ 123456.5, "123456.5" },
+		{ 1e16, "1e+16" },
+		{ 0.0001, "0.0001" },
+		{ 1.5e-7, "1.5e-07" },
+		{ -40, "-40.0" },
 		{ 0, "0.0" },
 	};
 
@@ -179,8 +195,9 @@ static void json_places_commas_and_escapes(void **state)
 	sc_json_key(&b, "b");
 	sc_json_bool(&b, true);
 	sc_json_end(&b, '}');
-	assert_string_equal((char *)b.data, "{\"a{\":[1,\"q\\\"\\\\\\u000a\xef\xbf\xbd\xc3\xa4,\","
-					    "null],\"b\":true}");
+	assert_string_equal((char *)b.data,
+			    "{\"a{\":[1,\"q\\\"\\\\\\u000a\xef\xbf\xbd\xc3\xa4,\","
+			    "null],\"b\":true}");
 }
 
 static void random_texts_are_of_the_alphabet_and_differ(void **state)
@@ -191,8 +208,9 @@ static void random_texts_are_of_the_alphabet_and_differ(void **state)
 	for (int i = 0; i < 200; i++) {
 		sc_random_text(seen[i], 8);
 		assert_int_equal(strlen(seen[i]), 8);
-		assert_int_equal(strspn(seen[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
-						 "uvwxyz0123456789"),
+		assert_int_equal(strspn(seen[i],
+					"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+					"uvwxyz0123456789"),
 				 8);
 		for (int k = 0; k < i; k++)
 			assert_string_not_equal(seen[i], seen[k]);
@@ -217,8 +235,8 @@ static void lock_excludes_and_dies_with_its_holder(void **state)
 	if (child == 0) {
 		int b = -1;
 
-		if (sc_filelock_open(path, &b, &err) || sc_filelock_take(b, 7, 0, NULL, &err) ||
-		    write(ready[1], "x", 1) != 1)
+		if (sc_filelock_open(path, &b, &err) ||
+		    sc_filelock_take(b, 7, 0, NULL, &err) || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		(void)pause();
 		_exit(0);

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The catalogue: stable ids, scans, planes, its file, and probes of hostile slides.
+ * The catalogue: stable ids, scans, planes, its file.
  */
-#include "tests/lib/check.h"
+#include "tests/lib/catalogue.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <openslide.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,139 +11,6 @@
 #include <unistd.h>
 
 #include "slide/catalogue.h"
-#include "slide/root.h"
-#include "tests/lib/sample.h"
-
-static const struct sample picture = {
-	.seed = 9, .levels = 1, .level = { { 300, 200, 128, false } }
-};
-static const struct sample other = {
-	.seed = 8, .levels = 2, .level = { { 500, 400, 128, false }, { 250, 200, 128, false } }
-};
-
-/* Stands before OpenSlide's function: files of two names behave as hostile ones do. */
-openslide_t *openslide_open(const char *path)
-{
-	openslide_t *(*real)(const char *) = NULL;
-	char target[4096] = "";
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-
-	if (n > 0 && strstr(target, "crash"))
-		raise(SIGSEGV);
-	if (n > 0 && strstr(target, "hang"))
-		for (;;)
-			pause();
-	*(void **)&real = dlsym(RTLD_NEXT, "openslide_open");
-	assert_non_null(real);
-	return real(path);
-}
-
-struct fixture {
-	char *dir, *root, *path; /* dir/root, dir/images.json */
-	struct sc_catalogue *c;
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = sc_alloc(sizeof(*f));
-
-	f->dir = check_mkdir();
-	f->root = check_path(f->dir, "root");
-	f->path = check_path(f->dir, "images.json");
-	f->c = NULL;
-	assert_int_equal(mkdir(f->root, 0755), 0);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	sc_catalogue_close(f->c);
-	check_rmdir(f->dir);
-	free(f->root);
-	free(f->path);
-	free(f);
-	return 0;
-}
-
-static void put_slide(struct fixture *f, const char *name, const struct sample *s)
-{
-	SC_AUTO_FREE char *fresh = check_path(f->dir, "fresh");
-	SC_AUTO_FREE char *path = check_path(f->root, name);
-
-	sample_write(fresh, s);
-	assert_int_equal(rename(fresh, path), 0);
-}
-
-static void put_text(struct fixture *f, const char *name, const char *text)
-{
-	SC_AUTO_FREE char *path = check_path(f->root, name);
-
-	check_write(path, text, strlen(text));
-}
-
-static void put_folder(struct fixture *f, const char *name)
-{
-	SC_AUTO_FREE char *path = check_path(f->root, name);
-
-	assert_int_equal(mkdir(path, 0755), 0);
-}
-
-static void put_link(struct fixture *f, const char *target, const char *name)
-{
-	SC_AUTO_FREE char *path = check_path(f->root, name);
-
-	assert_int_equal(symlink(target, path), 0);
-}
-
-static void drop_file(struct fixture *f, const char *name)
-{
-	SC_AUTO_FREE char *path = check_path(f->root, name);
-
-	assert_int_equal(unlink(path), 0);
-}
-
-static struct sc_scan_result scan(struct fixture *f)
-{
-	struct sc_scan_result r;
-	struct sc_err err;
-
-	if (sc_catalogue_scan(f->path, f->root, &r, &err) != SC_OK)
-		fail_msg("%s", err.text);
-	if (!f->c)
-		assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_OK);
-	assert_int_equal(sc_catalogue_refresh(f->c, &err), SC_OK);
-	return r;
-}
-
-static const struct sc_image *find(const struct fixture *f, const char *file)
-{
-	for (size_t i = 0; i < sc_catalogue_count(f->c); i++)
-		if (strcmp(sc_catalogue_at(f->c, i)->file, file) == 0)
-			return sc_catalogue_at(f->c, i);
-	return NULL;
-}
-
-static int64_t id_of(const struct fixture *f, const char *file)
-{
-	assert_non_null(find(f, file));
-	return find(f, file)->id;
-}
-
-static void expect_state(const struct fixture *f, const char *file, enum sc_image_state state)
-{
-	const struct sc_image *im = find(f, file);
-
-	if (!im)
-		fail_msg("%s is not in the catalogue", file);
-	if (im->state != state)
-		fail_msg("%s is %s: %s", file, sc_image_state_name(im->state), im->reason);
-	assert_int_equal(im->reason[0] == '\0', state == SC_IMAGE_OK);
-	assert_null(strchr(im->reason, '/'));
-	assert_int_equal(im->width > 0, state == SC_IMAGE_OK);
-}
 
 static void a_missing_file_is_an_empty_catalogue(void **state)
 {
@@ -159,8 +21,8 @@ static void a_missing_file_is_an_empty_catalogue(void **state)
 	assert_int_equal(sc_catalogue_count(f->c), 0);
 	assert_null(sc_catalogue_at(f->c, 0));
 	assert_null(sc_catalogue_find(f->c, 1));
-	put_slide(f, "a.svs", &picture);
-	assert_int_equal(scan(f).added, 1);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	assert_int_equal(catalogue_scan(f).added, 1);
 	assert_non_null(sc_catalogue_find(f->c, 1));
 	assert_null(sc_catalogue_find(f->c, 2));
 }
@@ -171,22 +33,22 @@ static void scan_finds_slides_in_the_order_of_paths(void **state)
 	const struct sc_image *im;
 	struct sc_scan_result r;
 
-	put_folder(f, "case");
-	put_slide(f, "z.tif", &picture);
-	put_slide(f, "case/b.TIFF", &other);
-	put_slide(f, "no-suffix", &picture);
-	put_text(f, "notes.txt", "no slide");
-	put_text(f, "text.svs", "no slide either");
-	r = scan(f);
+	catalogue_put_folder(f, "case");
+	catalogue_put_slide(f, "z.tif", &sample_one_level);
+	catalogue_put_slide(f, "case/b.TIFF", &sample_two_levels);
+	catalogue_put_slide(f, "no-suffix", &sample_one_level);
+	catalogue_put_text(f, "notes.txt", "no slide");
+	catalogue_put_text(f, "text.svs", "no slide either");
+	r = catalogue_scan(f);
 	assert_int_equal(r.added, 4);
 	assert_int_equal(r.total, 4);
 	assert_int_equal(r.unreadable, 1);
-	assert_int_equal(id_of(f, "case/b.TIFF"), 1);
-	assert_int_equal(id_of(f, "no-suffix"), 2);
-	assert_int_equal(id_of(f, "text.svs"), 3);
-	assert_int_equal(id_of(f, "z.tif"), 4);
-	expect_state(f, "text.svs", SC_IMAGE_UNREADABLE);
-	im = find(f, "case/b.TIFF");
+	assert_int_equal(catalogue_id_of(f, "case/b.TIFF"), 1);
+	assert_int_equal(catalogue_id_of(f, "no-suffix"), 2);
+	assert_int_equal(catalogue_id_of(f, "text.svs"), 3);
+	assert_int_equal(catalogue_id_of(f, "z.tif"), 4);
+	catalogue_expect_state(f, "text.svs", SC_IMAGE_UNREADABLE);
+	im = catalogue_find(f, "case/b.TIFF");
 	assert_string_equal(im->name, "b.TIFF");
 	assert_string_equal(im->vendor, "generic-tiff");
 	assert_int_equal(im->width, 500);
@@ -203,12 +65,12 @@ static void a_scan_without_news_writes_nothing(void **state)
 	struct stat before, after;
 	struct sc_scan_result r;
 
-	put_slide(f, "a.svs", &picture);
-	put_text(f, "b.svs", "broken");
-	put_link(f, "../../outside.svs", "c.svs");
-	(void)scan(f);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	catalogue_put_text(f, "b.svs", "broken");
+	catalogue_put_link(f, "../../outside.svs", "c.svs");
+	(void)catalogue_scan(f);
 	assert_int_equal(stat(f->path, &before), 0);
-	r = scan(f);
+	r = catalogue_scan(f);
 	assert_int_equal(stat(f->path, &after), 0);
 	assert_int_equal(before.st_ino, after.st_ino);
 	assert_int_equal(r.added + r.changed + r.gone, 0);
@@ -221,27 +83,27 @@ static void ids_stay_for_ever(void **state)
 	struct fixture *f = *state;
 	struct sc_scan_result r;
 
-	put_slide(f, "a.svs", &picture);
-	put_slide(f, "b.svs", &picture);
-	put_text(f, "c.svs", "not yet");
-	(void)scan(f);
-	drop_file(f, "a.svs");
-	put_slide(f, "b.svs", &other);
-	put_slide(f, "c.svs", &picture);
-	put_slide(f, "0.svs", &picture);
-	r = scan(f);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	catalogue_put_slide(f, "b.svs", &sample_one_level);
+	catalogue_put_text(f, "c.svs", "not yet");
+	(void)catalogue_scan(f);
+	catalogue_drop_file(f, "a.svs");
+	catalogue_put_slide(f, "b.svs", &sample_two_levels);
+	catalogue_put_slide(f, "c.svs", &sample_one_level);
+	catalogue_put_slide(f, "0.svs", &sample_one_level);
+	r = catalogue_scan(f);
 	assert_int_equal(r.gone, 1);
 	assert_int_equal(r.changed, 2);
 	assert_int_equal(r.added, 1);
 	assert_int_equal(r.total, 3);
-	assert_int_equal(find(f, "a.svs")->state, SC_IMAGE_GONE);
-	assert_int_equal(find(f, "b.svs")->width, 500);
-	expect_state(f, "c.svs", SC_IMAGE_OK);
-	assert_int_equal(id_of(f, "0.svs"), 4);
-	put_slide(f, "a.svs", &other);
-	(void)scan(f);
-	expect_state(f, "a.svs", SC_IMAGE_OK);
-	assert_int_equal(id_of(f, "a.svs"), 1);
+	assert_int_equal(catalogue_find(f, "a.svs")->state, SC_IMAGE_GONE);
+	assert_int_equal(catalogue_find(f, "b.svs")->width, 500);
+	catalogue_expect_state(f, "c.svs", SC_IMAGE_OK);
+	assert_int_equal(catalogue_id_of(f, "0.svs"), 4);
+	catalogue_put_slide(f, "a.svs", &sample_two_levels);
+	(void)catalogue_scan(f);
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
+	assert_int_equal(catalogue_id_of(f, "a.svs"), 1);
 }
 
 static void an_id_is_never_given_twice(void **state)
@@ -249,13 +111,13 @@ static void an_id_is_never_given_twice(void **state)
 	struct fixture *f = *state;
 	struct sc_err err;
 
-	put_slide(f, "a.svs", &picture);
-	(void)scan(f);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	(void)catalogue_scan(f);
 	assert_int_equal(sc_catalogue_remove(f->path, 1, &err), SC_OK);
-	drop_file(f, "a.svs");
-	put_slide(f, "b.svs", &picture);
-	(void)scan(f);
-	assert_int_equal(id_of(f, "b.svs"), 2);
+	catalogue_drop_file(f, "a.svs");
+	catalogue_put_slide(f, "b.svs", &sample_one_level);
+	(void)catalogue_scan(f);
+	assert_int_equal(catalogue_id_of(f, "b.svs"), 2);
 }
 
 static void removed_stays_gone_until_it_changes(void **state)
@@ -264,21 +126,21 @@ static void removed_stays_gone_until_it_changes(void **state)
 	struct sc_err err;
 	int64_t id = 0;
 
-	put_slide(f, "a.svs", &picture);
-	(void)scan(f);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	(void)catalogue_scan(f);
 	assert_int_equal(sc_catalogue_remove(f->path, 1, &err), SC_OK);
 	assert_int_equal(sc_catalogue_remove(f->path, 2, &err), SC_NOT_FOUND);
-	assert_int_equal(scan(f).total, 0);
-	assert_int_equal(find(f, "a.svs")->state, SC_IMAGE_GONE);
-	assert_true(find(f, "a.svs")->removed);
-	put_slide(f, "a.svs", &other);
-	assert_int_equal(scan(f).changed, 1);
-	expect_state(f, "a.svs", SC_IMAGE_OK);
+	assert_int_equal(catalogue_scan(f).total, 0);
+	assert_int_equal(catalogue_find(f, "a.svs")->state, SC_IMAGE_GONE);
+	assert_true(catalogue_find(f, "a.svs")->removed);
+	catalogue_put_slide(f, "a.svs", &sample_two_levels);
+	assert_int_equal(catalogue_scan(f).changed, 1);
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
 	assert_int_equal(sc_catalogue_remove(f->path, 1, &err), SC_OK);
 	assert_int_equal(sc_catalogue_add(f->path, f->root, "a.svs", &id, &err), SC_OK);
 	assert_int_equal(id, 1);
-	(void)scan(f);
-	expect_state(f, "a.svs", SC_IMAGE_OK);
+	(void)catalogue_scan(f);
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
 }
 
 static void add_takes_any_name(void **state)
@@ -287,31 +149,34 @@ static void add_takes_any_name(void **state)
 	struct sc_err err;
 	int64_t id = 0;
 
-	put_slide(f, ".hidden", &picture);
-	put_text(f, "text.txt", "text");
-	assert_int_equal(scan(f).total, 0);
+	catalogue_put_slide(f, ".hidden", &sample_one_level);
+	catalogue_put_text(f, "text.txt", "text");
+	assert_int_equal(catalogue_scan(f).total, 0);
 	assert_int_equal(sc_catalogue_add(f->path, f->root, ".hidden", &id, &err), SC_OK);
 	assert_int_equal(id, 1);
 	assert_int_equal(sc_catalogue_add(f->path, f->root, ".hidden", &id, &err), SC_OK);
 	assert_int_equal(id, 1);
-	assert_int_equal(sc_catalogue_add(f->path, f->root, "text.txt", &id, &err), SC_OK);
+	assert_int_equal(sc_catalogue_add(f->path, f->root, "text.txt", &id, &err),
+			 SC_OK);
 	assert_int_equal(id, 2);
-	assert_int_equal(scan(f).total, 2); /* a scan keeps them */
-	expect_state(f, ".hidden", SC_IMAGE_OK);
-	expect_state(f, "text.txt", SC_IMAGE_UNREADABLE);
-	drop_file(f, ".hidden");
-	assert_int_equal(scan(f).gone, 1);
+	assert_int_equal(catalogue_scan(f).total, 2); /* a scan keeps them */
+	catalogue_expect_state(f, ".hidden", SC_IMAGE_OK);
+	catalogue_expect_state(f, "text.txt", SC_IMAGE_UNREADABLE);
+	catalogue_drop_file(f, ".hidden");
+	assert_int_equal(catalogue_scan(f).gone, 1);
 }
 
 static void add_refuses_other_paths(void **state)
 {
-	static const char *const bad[] = { "", "/etc/hostname", "../x.svs", "a/../a.svs", "./a.svs",
-					   "a//b", "a/", "..", "\xff.svs" };
+	static const char *const bad[] = {
+		"",   "/etc/hostname", "../x.svs", "a/../a.svs", "./a.svs", "a//b", "a/",
+		"..", "\xff.svs"
+	};
 	struct fixture *f = *state;
 	struct sc_err err;
 	int64_t id = 42;
 
-	put_slide(f, "a.svs", &picture);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		assert_int_equal(sc_catalogue_add(f->path, f->root, bad[i], &id, &err),
 				 SC_INVALID);
@@ -323,36 +188,39 @@ static void add_refuses_other_paths(void **state)
 
 static void planes(void **state)
 {
-	static const char *const files[] = { "s/x/1_1_x.tif", "s/x/1_2_x.tif", "s/x/2_1_x.tif",
-					     "s/x/3_1_y.tif", "s/x/9_9_9_x.tif" };
+	static const char *const files[] = { "s/x/1_1_x.tif", "s/x/1_2_x.tif",
+					     "s/x/2_1_x.tif", "s/x/3_1_y.tif",
+					     "s/x/9_9_9_x.tif" };
 	char plane[SC_IMAGE_FILE_MAX] = "untouched";
 	struct fixture *f = *state;
 	const struct sc_image *im;
 	struct sc_err err;
 
-	put_folder(f, "s");
-	put_folder(f, "s/x");
-	put_slide(f, "s/x.tif", &picture);
+	catalogue_put_folder(f, "s");
+	catalogue_put_folder(f, "s/x");
+	catalogue_put_slide(f, "s/x.tif", &sample_one_level);
 	for (size_t i = 0; i < COUNT_OF(files); i++)
-		put_slide(f, files[i], &picture);
-	assert_int_equal(scan(f).total, 3); /* those of other names are slides */
-	assert_null(find(f, "s/x/1_1_x.tif"));
-	im = find(f, "s/x.tif");
+		catalogue_put_slide(f, files[i], &sample_one_level);
+	assert_int_equal(catalogue_scan(f).total,
+			 3); /* those of other names are slides */
+	assert_null(catalogue_find(f, "s/x/1_1_x.tif"));
+	im = catalogue_find(f, "s/x.tif");
 	assert_int_equal(im->depth, 2);
 	assert_int_equal(im->frames, 2);
 	assert_int_equal(sc_image_plane_file(im, 0, 1, plane, &err), SC_NOT_FOUND);
 	assert_int_equal(sc_image_plane_file(im, 3, 1, plane, &err), SC_NOT_FOUND);
 	assert_int_equal(sc_image_plane_file(im, 1, 3, plane, &err), SC_NOT_FOUND);
-	assert_int_equal(sc_image_plane_file(im, 1, INT64_MIN, plane, &err), SC_NOT_FOUND);
+	assert_int_equal(sc_image_plane_file(im, 1, INT64_MIN, plane, &err),
+			 SC_NOT_FOUND);
 	assert_string_equal(plane, "untouched");
 	assert_int_equal(sc_image_plane_file(im, 2, 1, plane, &err), SC_OK);
 	assert_string_equal(plane, "s/x/2_1_x.tif");
-	im = find(f, "s/x/3_1_y.tif");
+	im = catalogue_find(f, "s/x/3_1_y.tif");
 	assert_int_equal(sc_image_plane_file(im, 1, 1, plane, &err), SC_OK);
 	assert_string_equal(plane, "s/x/3_1_y.tif");
-	drop_file(f, "s/x/1_2_x.tif");
-	assert_int_equal(scan(f).changed, 1);
-	assert_int_equal(find(f, "s/x.tif")->frames, 1);
+	catalogue_drop_file(f, "s/x/1_2_x.tif");
+	assert_int_equal(catalogue_scan(f).changed, 1);
+	assert_int_equal(catalogue_find(f, "s/x.tif")->frames, 1);
 }
 
 static void what_is_no_candidate(void **state)
@@ -360,18 +228,18 @@ static void what_is_no_candidate(void **state)
 	struct fixture *f = *state;
 	SC_AUTO_FREE char *fifo = check_path(f->root, "fifo.svs");
 
-	put_folder(f, ".hidden");
-	put_folder(f, "m");
-	put_folder(f, "folder.svs");
-	put_slide(f, ".hidden/a.svs", &picture);
-	put_slide(f, ".a.svs", &picture);
-	put_slide(f, "m/Data0000.tif", &picture);
-	put_text(f, "m.mrxs", "index");
-	put_text(f, "bad-\xff.svs", "name");
-	put_text(f, "II", "II");
+	catalogue_put_folder(f, ".hidden");
+	catalogue_put_folder(f, "m");
+	catalogue_put_folder(f, "folder.svs");
+	catalogue_put_slide(f, ".hidden/a.svs", &sample_one_level);
+	catalogue_put_slide(f, ".a.svs", &sample_one_level);
+	catalogue_put_slide(f, "m/Data0000.tif", &sample_one_level);
+	catalogue_put_text(f, "m.mrxs", "index");
+	catalogue_put_text(f, "bad-\xff.svs", "name");
+	catalogue_put_text(f, "II", "II");
 	assert_int_equal(mkfifo(fifo, 0644), 0);
-	assert_int_equal(scan(f).total, 1);
-	expect_state(f, "m.mrxs", SC_IMAGE_UNREADABLE);
+	assert_int_equal(catalogue_scan(f).total, 1);
+	catalogue_expect_state(f, "m.mrxs", SC_IMAGE_UNREADABLE);
 }
 
 static void links_stay_inside(void **state)
@@ -381,47 +249,21 @@ static void links_stay_inside(void **state)
 	SC_AUTO_FREE char *slide = check_path(outside, "o.svs");
 
 	assert_int_equal(mkdir(outside, 0755), 0);
-	sample_write(slide, &picture);
-	put_folder(f, "case");
-	put_slide(f, "case/a.svs", &picture);
-	put_link(f, "case/a.svs", "inner.svs");
-	put_link(f, slide, "outer.svs");
-	put_link(f, outside, "outer");
-	put_link(f, "..", "case/up");
-	put_link(f, ".", "loop");
-	put_link(f, "none.svs", "broken.svs");
-	assert_int_equal(scan(f).total, 3);
-	expect_state(f, "case/a.svs", SC_IMAGE_OK);
-	expect_state(f, "inner.svs", SC_IMAGE_OK);
-	expect_state(f, "outer.svs", SC_IMAGE_UNREADABLE);
-	assert_non_null(strstr(find(f, "outer.svs")->reason, "out of the slide folder"));
-}
-
-static void files_without_permission(void **state)
-{
-	struct fixture *f = *state;
-	SC_AUTO_FREE char *path = check_path(f->root, "a.svs");
-	bool is_root = geteuid() == 0;
-	struct sc_scan_result r;
-	enum sc_status scanned;
-	struct sc_err err;
-
-	put_slide(f, "a.svs", &picture);
-	put_slide(f, "b.svs", &picture);
-	assert_int_equal(chmod(path, 0), 0);
-	if (is_root) {
-		assert_int_equal(chown(f->dir, 65534, 65534), 0);
-		assert_int_equal(seteuid(65534), 0);
-	}
-	scanned = sc_catalogue_scan(f->path, f->root, &r, &err);
-	if (is_root)
-		assert_int_equal(seteuid(0), 0);
-	assert_int_equal(scanned, SC_OK);
-	assert_int_equal(r.total, 2);
-	assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_OK);
-	expect_state(f, "a.svs", SC_IMAGE_UNREADABLE);
-	assert_non_null(strstr(find(f, "a.svs")->reason, "permission"));
-	expect_state(f, "b.svs", SC_IMAGE_OK);
+	sample_write(slide, &sample_one_level);
+	catalogue_put_folder(f, "case");
+	catalogue_put_slide(f, "case/a.svs", &sample_one_level);
+	catalogue_put_link(f, "case/a.svs", "inner.svs");
+	catalogue_put_link(f, slide, "outer.svs");
+	catalogue_put_link(f, outside, "outer");
+	catalogue_put_link(f, "..", "case/up");
+	catalogue_put_link(f, ".", "loop");
+	catalogue_put_link(f, "none.svs", "broken.svs");
+	assert_int_equal(catalogue_scan(f).total, 3);
+	catalogue_expect_state(f, "case/a.svs", SC_IMAGE_OK);
+	catalogue_expect_state(f, "inner.svs", SC_IMAGE_OK);
+	catalogue_expect_state(f, "outer.svs", SC_IMAGE_UNREADABLE);
+	assert_non_null(strstr(catalogue_find(f, "outer.svs")->reason,
+			       "out of the slide folder"));
 }
 
 static void a_folder_that_is_not_there_changes_nothing(void **state)
@@ -431,12 +273,12 @@ static void a_folder_that_is_not_there_changes_nothing(void **state)
 	struct sc_scan_result r;
 	struct sc_err err;
 
-	put_slide(f, "a.svs", &picture);
-	(void)scan(f);
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	(void)catalogue_scan(f);
 	assert_int_equal(rename(f->root, away), 0);
 	assert_int_equal(sc_catalogue_scan(f->path, f->root, &r, &err), SC_NOT_FOUND);
 	assert_int_equal(sc_catalogue_refresh(f->c, &err), SC_OK);
-	expect_state(f, "a.svs", SC_IMAGE_OK);
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
 }
 
 #define GOOD "{\"id\": 1, \"name\": \"a\", \"file\": \"a\", \"state\": \"ok\"}"
@@ -455,21 +297,29 @@ static void damaged_files(void **state)
 		"{\"next_id\": 2, \"next_id\": 2, \"images\": []}",
 		"{\"next_id\": 2, \"images\": [1]}",
 		"{\"next_id\": 2, \"images\": [{}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"\", "
 		"\"state\": \"ok\"}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 0, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 0, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\"}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"good\"}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\", \"depth\": 0}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\", \"width\": -1}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\", \"mpp\": \"1\"}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\", \"identity\": \"1:2:3:4\"}]}",
-		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": \"a\", "
+		"{\"next_id\": 2, \"images\": [{\"id\": 1, \"name\": \"a\", \"file\": "
+		"\"a\", "
 		"\"state\": \"ok\", \"added\": \"yesterday\"}]}",
 	};
 	struct fixture *f = *state;
@@ -482,7 +332,8 @@ static void damaged_files(void **state)
 		assert_null(f->c);
 		assert_memory_equal(err.text, "catalogue: ", 11);
 		/* Never overwritten: somebody may mend it. */
-		assert_int_equal(sc_catalogue_scan(f->path, f->root, &r, &err), SC_DAMAGED);
+		assert_int_equal(sc_catalogue_scan(f->path, f->root, &r, &err),
+				 SC_DAMAGED);
 	}
 	check_write(f->path, "{\n\"next_id\": ?", 14);
 	assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_DAMAGED);
@@ -526,7 +377,8 @@ static void the_file_keeps_everything(void **state)
 	im->objective_power = 40;
 	im->width = INT64_C(1) << 31;
 	im->added_us = INT64_C(1700000000123456);
-	im->identity = (struct sc_identity){ UINT64_MAX, UINT64_MAX - 1, 3, -4, INT64_MIN };
+	im->identity =
+		(struct sc_identity){ UINT64_MAX, UINT64_MAX - 1, 3, -4, -INT64_MAX };
 	sc_image_set_text(&im->reason, "because");
 	assert_int_equal(sc_images_save(f->path, &l, &err), SC_OK);
 	if (sc_images_load(f->path, &back, &st, &err) != SC_OK)
@@ -544,63 +396,6 @@ static void the_file_keeps_everything(void **state)
 	assert_true(sc_identity_equal(&back.items[0].identity, &im->identity));
 }
 
-static void a_slide_that_crashes_its_reader(void **state)
-{
-	struct fixture *f = *state;
-
-	put_slide(f, "a.svs", &picture);
-	put_slide(f, "crash.svs", &picture);
-	put_slide(f, "d.svs", &picture);
-	assert_int_equal(scan(f).unreadable, 1);
-	expect_state(f, "crash.svs", SC_IMAGE_UNREADABLE);
-	assert_string_equal(find(f, "crash.svs")->reason, "opening it ended abnormally");
-	expect_state(f, "a.svs", SC_IMAGE_OK);
-	expect_state(f, "d.svs", SC_IMAGE_OK);
-}
-
-static void a_slide_that_hangs_its_reader(void **state)
-{
-	struct fixture *f = *state;
-	struct sc_slide_root *root;
-	struct sc_identity id;
-	struct sc_probe p;
-	struct sc_err err;
-
-	put_slide(f, "hang.svs", &picture);
-	assert_int_equal(sc_slide_root_open(f->root, &root, &err), SC_OK);
-	assert_int_equal(sc_slide_identity(root, "hang.svs", &id, &err), SC_OK);
-	assert_int_equal(sc_probe(root, "hang.svs", &id, 1, &p, &err), SC_OK);
-	assert_false(p.ok);
-	assert_string_equal(p.reason, "opening it took longer than 1 s");
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* killed and waited for */
-	assert_int_equal(errno, ECHILD);
-	sc_slide_root_close(root);
-}
-
-static void reap_all(int signal_number)
-{
-	(void)signal_number;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-}
-
-static void whatever_happens_to_sigchld(void **state)
-{
-	static void (*const handlers[])(int) = { SIG_IGN, reap_all, SIG_DFL };
-	struct fixture *f = *state;
-
-	for (size_t i = 0; i < COUNT_OF(handlers); i++) {
-		struct sigaction sa = { .sa_handler = handlers[i] }, old;
-
-		put_slide(f, "a.svs", i % 2 ? &picture : &other);
-		put_slide(f, "crash.svs", &picture);
-		assert_int_equal(sigaction(SIGCHLD, &sa, &old), 0);
-		assert_int_equal(scan(f).unreadable, 1);
-		assert_int_equal(sigaction(SIGCHLD, &old, NULL), 0);
-		expect_state(f, "a.svs", SC_IMAGE_OK);
-	}
-}
-
 static void two_scans_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -608,14 +403,15 @@ static void two_scans_at_once(void **state)
 	pid_t pids[3];
 
 	for (; name[0] < 'f'; name[0]++)
-		put_slide(f, name, &picture);
+		catalogue_put_slide(f, name, &sample_one_level);
 	for (size_t i = 0; i < COUNT_OF(pids); i++) {
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			struct sc_scan_result r;
 			struct sc_err err;
 
-			_exit(sc_catalogue_scan(f->path, f->root, &r, &err) == SC_OK ? 0 : 1);
+			_exit(sc_catalogue_scan(f->path, f->root, &r, &err) == SC_OK ? 0
+										     : 1);
 		}
 	}
 	for (size_t i = 0; i < COUNT_OF(pids); i++) {
@@ -624,49 +420,16 @@ static void two_scans_at_once(void **state)
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
 	}
-	assert_int_equal(scan(f).added, 0);
+	assert_int_equal(catalogue_scan(f).added, 0);
 	assert_int_equal(sc_catalogue_count(f->c), 5);
 	for (size_t i = 0; i < 5; i++)
 		assert_int_equal(sc_catalogue_at(f->c, i)->id, i + 1);
 }
 
-/* Every file of the shared slides: which ones are slides, by their README. */
-static void the_shared_slides(void **state)
-{
-	static const char *const good[] = {
-		"CMU-1-Small-Region.svs",
-		"boxes.tiff",
-		"broken/corrupt-first-level.tif",
-		"broken/mask-levels.tif",
-		"broken/tile-wider-than-image-16bit.tiff",
-		"broken/webp-20000x20000-one-level.tif",
-		"fluorescence-dapi.ndpi",
-		"generic-pyramid-6-levels.tif",
-		"small.svs",
-		"yb10kx5k.zstd.tiff",
-	};
-	struct fixture *f = *state;
-	struct sc_scan_result r;
-	struct sc_err err;
-
-	if (!sample_shared())
-		return;
-	assert_int_equal(sc_catalogue_scan(f->path, sample_shared(), &r, &err), SC_OK);
-	assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_OK);
-	for (size_t i = 0; i < COUNT_OF(good); i++)
-		expect_state(f, good[i], SC_IMAGE_OK);
-	assert_int_equal(r.total, 35);
-	assert_int_equal(r.unreadable, r.total - (int)COUNT_OF(good));
-	assert_null(find(f, "README.md"));
-	assert_non_null(find(f, "broken/fuzz-7765c4a2"));
-	assert_non_null(find(f, "unsupported/test3.ndpis"));
-	for (size_t i = 0; i < sc_catalogue_count(f->c); i++)
-		expect_state(f, sc_catalogue_at(f->c, i)->file, sc_catalogue_at(f->c, i)->state);
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                                       \
+	cmocka_unit_test_setup_teardown(name, catalogue_set_up, catalogue_tear_down)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_missing_file_is_an_empty_catalogue),
 		TEST(scan_finds_slides_in_the_order_of_paths),
@@ -679,16 +442,11 @@ int main(void)
 		TEST(planes),
 		TEST(what_is_no_candidate),
 		TEST(links_stay_inside),
-		TEST(files_without_permission),
 		TEST(a_folder_that_is_not_there_changes_nothing),
 		TEST(damaged_files),
 		TEST(refresh_keeps_what_it_has),
 		TEST(the_file_keeps_everything),
-		TEST(a_slide_that_crashes_its_reader),
-		TEST(a_slide_that_hangs_its_reader),
-		TEST(whatever_happens_to_sigchld),
 		TEST(two_scans_at_once),
-		TEST(the_shared_slides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,12 +15,15 @@
 
 #include "slidecache/conf.h"
 
-static char dir[] = "/tmp/sc-conf-XXXXXX";
-static char file[64];
+static char dir[200];
+static char file[256];
 
 static int make_dir(void **state)
 {
+	const char *tmp = getenv("TMPDIR");
+
 	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%.180s/sc-conf-XXXXXX", tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		return -1;
 	(void)snprintf(file, sizeof(file), "%s/x.json", dir);
@@ -93,7 +96,7 @@ static void mistakes_have_messages(void **state)
 		{ "{\"workers\": null}", ":1: workers: wants an integer, not null" },
 		{ "{\"workers\": -1}", ":1: workers: -1 is not within 0..512" },
 		{ "{\"workers\": 513}", ":1: workers: 513 is not within 0..512" },
-		{ "{\"workers\": 99999999999999999999}", ":1:31: too big integer" },
+		{ "{\"workers\": 99999999999999999999}", ":1:32: too big integer" },
 		{ "{\"slides\": {\"scan\": 1}}",
 		  ":1: slides.scan: wants true or false, not an integer" },
 		{ "{\"slides\": {\"scan\": \"true\"}}",
@@ -133,8 +136,8 @@ static void mistakes_have_messages(void **state)
 		size_t n = strlen(file);
 
 		write_file(cases[i][0]);
-		assert_int_equal(sc_conf_load(c, file, &err), SC_INVALID);
-		assert_int_equal(err.status, SC_INVALID);
+		if (sc_conf_load(c, file, &err) != SC_INVALID || err.status != SC_INVALID)
+			fail_msg("%s\n is taken", cases[i][0]);
 		assert_memory_equal(err.text, file, n);
 		if (strncmp(err.text + n, cases[i][1], strlen(cases[i][1])) != 0)
 			fail_msg("%s\n gives %s\n not   %s", cases[i][0], err.text + n,

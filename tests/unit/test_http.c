@@ -12,8 +12,9 @@ static struct sc_arena *arena;
 
 static struct sc_request request(const char *uri)
 {
-	return (struct sc_request){ .uri = uri, .arena = arena, .method = SC_GET,
-				    .method_text = "GET" };
+	return (struct sc_request){
+		.uri = uri, .arena = arena, .method = SC_GET, .method_text = "GET"
+	};
 }
 
 static enum sc_status parse(const char *uri, const char *base, struct sc_request *rq)
@@ -42,10 +43,15 @@ static void targets_are_decoded_once(void **state)
 static void hostile_targets_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	    "x",	 "/..",	      "/a/../b", "/a/./b",  "/a//b",  "/%2e%2e/b",
-		"/a%2fb",   "/a%2Fb",	 "/a%5cb",    "/a\\b",	 "/%00",    "/a%0d%0aX", "/%zz",
-		"/%",	    "/%2",	 "/\xff",     "/%c0%af", "/a%7f",   "/.",      "/..%2f..%2fetc",
-		"/a/%2E%2E", "*",	 "http://x/", "/%01",
+		"",	     "x",      "/..",
+		"/a/../b",   "/a/./b", "/a//b",
+		"/%2e%2e/b", "/a%2fb", "/a%2Fb",
+		"/a%5cb",    "/a\\b",  "/%00",
+		"/a%0d%0aX", "/%zz",   "/%",
+		"/%2",	     "/\xff",  "/%c0%af",
+		"/a%7f",     "/.",     "/..%2f..%2fetc",
+		"/a/%2E%2E", "*",      "http://x/",
+		"/%01",
 	};
 	struct sc_request rq;
 
@@ -114,8 +120,10 @@ static void routes_match_with_and_without_slash(void **state)
 	unsigned allowed = 0;
 
 	(void)state;
-	assert_int_equal(match("/image/7/tile_files/0/3_4.jpeg", SC_GET, &rq, &allowed), SC_OK);
-	assert_int_equal(match("/image/7/tile_files/0/3_4.jpeg/", SC_GET, &rq, &allowed), SC_OK);
+	assert_int_equal(match("/image/7/tile_files/0/3_4.jpeg", SC_GET, &rq, &allowed),
+			 SC_OK);
+	assert_int_equal(match("/image/7/tile_files/0/3_4.jpeg/", SC_GET, &rq, &allowed),
+			 SC_OK);
 	assert_string_equal(rq.route->detail, "tile");
 	assert_int_equal(rq.nargs, 5);
 	assert_int_equal(rq.args[0].number, 7);
@@ -130,10 +138,16 @@ static void routes_match_with_and_without_slash(void **state)
 static void routes_refuse_what_is_not_theirs(void **state)
 {
 	static const char *const bad[] = {
-		"/image/0/tile_files/0/3_4.jpeg",  "/image/-1/tile_files/0/3_4.jpeg",
-		"/image/x/tile_files/0/3_4.jpeg",  "/image/7/tile_files/0/3_4",
-		"/image/7/tile_files/0/3_.jpeg",   "/image/7/tile_files/0/3_4.jpeg/x",
-		"/image/99999999999999999999/tile_files/0/3_4.jpeg", "/lis", "/list/x", "/",
+		"/image/0/tile_files/0/3_4.jpeg",
+		"/image/-1/tile_files/0/3_4.jpeg",
+		"/image/x/tile_files/0/3_4.jpeg",
+		"/image/7/tile_files/0/3_4",
+		"/image/7/tile_files/0/3_.jpeg",
+		"/image/7/tile_files/0/3_4.jpeg/x",
+		"/image/99999999999999999999/tile_files/0/3_4.jpeg",
+		"/lis",
+		"/list/x",
+		"/",
 	};
 	struct sc_request rq;
 	unsigned allowed = 0;
@@ -188,7 +202,8 @@ static void response_heads(void **state)
 
 static int order[4], calls;
 
-static enum sc_status outer(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+static enum sc_status outer(struct sc_request *rq, struct sc_response *rs,
+			    struct sc_err *err)
 {
 	order[calls++] = 1;
 	/* Calling the rest twice must work: it is how a request starts over. */
@@ -196,7 +211,8 @@ static enum sc_status outer(struct sc_request *rq, struct sc_response *rs, struc
 	return sc_next(rq, rs, err);
 }
 
-static enum sc_status inner(struct sc_request *rq, struct sc_response *rs, struct sc_err *err)
+static enum sc_status inner(struct sc_request *rq, struct sc_response *rs,
+			    struct sc_err *err)
 {
 	(void)rq;
 	(void)rs;

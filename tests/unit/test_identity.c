@@ -235,14 +235,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
-		TEST(names_a_file),
-		TEST(changes_with_the_file),
-		TEST(every_part_counts),
-		TEST(what_is_not_there),
-		TEST(no_way_out),
-		TEST(links_inside_are_the_file),
-		TEST(only_regular_files),
-		TEST(mirax_includes_its_index),
+		TEST(names_a_file),	  TEST(changes_with_the_file),
+		TEST(every_part_counts),  TEST(what_is_not_there),
+		TEST(no_way_out),	  TEST(links_inside_are_the_file),
+		TEST(only_regular_files), TEST(mirax_includes_its_index),
 		TEST(the_folder_itself),
 	};
 

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of the pool: start, stop, workers that die, hang or are killed, second starts,
+ * every kind of listener, the scanner, the service manager's messages.
+ */
+#include "server_fixture.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+static int setup_server(void **state)
+{
+	if (setup(state))
+		return -1;
+	start_server(NULL, NULL, NULL, NULL);
+	return 0;
+}
+
+static int teardown_server(void **state)
+{
+	stop_server();
+	return teardown(state);
+}
+
+/* Everything that a test of the command line needs: argv, the code, what it printed. */
+static void expect_exit(const char *const *argv, int code, const char *text)
+{
+	(void)unlink(path_in("log"));
+	assert_int_equal(wait_exit(start_program(argv, -1)), code);
+	if (!strstr(read_text("log"), text))
+		fail_msg("want: %s\nhave: %s", text, read_text("log"));
+}
+#define EXPECT_EXIT(code, text, ...)                                                     \
+	expect_exit((const char *const[]){ __VA_ARGS__, NULL }, code, text)
+
+/* ---- the command line ---- */
+
+static void wrong_flags_are_usage(void **state)
+{
+	(void)state;
+	EXPECT_EXIT(2, "unrecognized option '--nope'", "--nope");
+	EXPECT_EXIT(2, "requires an argument", "--slides");
+	EXPECT_EXIT(2, "\"x\" is no flag", "x");
+	EXPECT_EXIT(2, "--set wants NAME=VALUE, not workers", "--set", "workers");
+	EXPECT_EXIT(2, "unknown option \"worker\"; the nearest is \"workers\"", "--set",
+		    "worker=3");
+	EXPECT_EXIT(2, "workers: wants an integer, not \"many\"", "--workers", "many");
+	EXPECT_EXIT(2, "workers: 9999 is not within 0..512", "--workers", "9999");
+}
+
+static void wrong_values_are_failures(void **state)
+{
+	char text[512];
+
+	(void)state;
+	EXPECT_EXIT(1, "/nonexistent.json: No such file", "--config", "/nonexistent.json",
+		    "--check-config");
+	EXPECT_EXIT(1, "base_path: wants", "--check-config", "--set", "base_path=x");
+	EXPECT_EXIT(1, "listen: wants unix:/path, HOST:PORT", "--check-config",
+		    "--listen", "nowhere");
+	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "h:70000");
+	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "::1:80");
+	EXPECT_EXIT(1, "listen: fd: wants a number", "--check-config", "--listen",
+		    "fd:x");
+	EXPECT_EXIT(1, "caches.default.backend: \"disk\" is none of embedded, null",
+		    "--check-config", "--set", "caches.default.backend=disk");
+	(void)snprintf(text, sizeof(text), "unix:/%0200d", 0);
+	EXPECT_EXIT(1, "the socket's path has 201 bytes", "--check-config", "--listen",
+		    text);
+}
+
+static void what_only_a_start_can_find_is_a_failure(void **state)
+{
+	char listen[256];
+	char plain[256];
+
+	(void)state;
+	(void)snprintf(listen, sizeof(listen), "unix:%s", path_in("s"));
+	EXPECT_EXIT(1, "slides.root: /nonexistent: No such file", "--listen", listen,
+		    "--slides", "/nonexistent", "--state-dir", path_in("state"));
+	EXPECT_EXIT(1, "state_dir: /nonexistent/a/b cannot be made", "--listen", listen,
+		    "--state-dir", "/nonexistent/a/b");
+	EXPECT_EXIT(1, "user: there is no user no-such-user", "--listen", listen, "--set",
+		    "user=no-such-user", "--state-dir", path_in("state"));
+	EXPECT_EXIT(1, "descriptor 0 is not a listening socket", "--listen", "fd:0",
+		    "--state-dir", path_in("state"), "--slides", path_in("slides"));
+	EXPECT_EXIT(1, "systemd passed no socket", "--listen", "systemd", "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	(void)snprintf(plain, sizeof(plain), "unix:%s", path_in("log"));
+	EXPECT_EXIT(1, "exists and is not a socket", "--listen", plain, "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	assert_int_equal(access(path_in("s"), F_OK), -1);
+	assert_int_equal(access(path_in("s.lock"), F_OK), -1);
+}
+
+static void questions_are_answered(void **state)
+{
+	(void)state;
+	EXPECT_EXIT(0, "slidecached 0.", "--version");
+	EXPECT_EXIT(0, "deepzoom.tile_size", "--help");
+	EXPECT_EXIT(0, "", "--check-config");
+	assert_string_equal(read_text("log"), "");
+	EXPECT_EXIT(0, "\"workers\": 5,", "--print-config", "--workers", "5");
+	EXPECT_EXIT(0, "\"cache_dir\": \"/z/cache\",", "--print-config", "--state-dir",
+		    "/z");
+}
+
+/* ---- start and stop ---- */
+
+static void the_socket_has_its_mode(void **state)
+{
+	struct stat st = { 0 };
+
+	(void)state;
+	assert_serves();
+	assert_int_equal(stat(path_in("s"), &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(access(path_in("s.new"), F_OK), -1);
+	assert_int_equal(marks("checked"), SC_CONF_CACHES);
+	assert_int_equal(marks("synced"), 0);
+}
+
+static void a_stop_syncs_the_caches(void **state)
+{
+	(void)state;
+	start_server(NULL, NULL, NULL, NULL);
+	stop_server();
+	assert_int_equal(marks("synced"), SC_CONF_CACHES);
+}
+
+static void a_second_start_refuses(void **state)
+{
+	char listen[256];
+	char other[256];
+
+	(void)state;
+	(void)snprintf(listen, sizeof(listen), "unix:%s", path_in("s"));
+	(void)snprintf(other, sizeof(other), "unix:%s", path_in("s2"));
+	EXPECT_EXIT(1, "already running as process", "--listen", listen, "--state-dir",
+		    path_in("state2"), "--slides", path_in("slides"));
+	assert_non_null(strstr(read_text("log"), "/s is in use"));
+	EXPECT_EXIT(1, "already running as process", "--listen", other, "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	assert_non_null(strstr(read_text("log"), "/state is in use"));
+	assert_serves();
+}
+
+static void another_programs_socket_is_not_stolen(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	SC_AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char listen_at[256];
+	struct stat before = { 0 };
+	struct stat after = { 0 };
+
+	(void)state;
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.100s/s", dir);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	assert_int_equal(stat(path_in("s"), &before), 0);
+	(void)snprintf(listen_at, sizeof(listen_at), "unix:%s", path_in("s"));
+	EXPECT_EXIT(1, "another program listens at", "--listen", listen_at, "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	assert_int_equal(stat(path_in("s"), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+}
+
+static bool nobody_listens(const void *arg)
+{
+	int fd = try_connect();
+
+	(void)arg;
+	if (fd < 0)
+		return true;
+	(void)close(fd);
+	return false;
+}
+
+/* The master is killed: its workers end, and what it left is no obstacle. */
+static void a_killed_master_leaves_no_workers_and_no_obstacle(void **state)
+{
+	(void)state;
+	start_server(NULL, NULL, NULL, NULL);
+	assert_serves();
+	assert_int_equal(kill(master, SIGKILL), 0);
+	assert_int_equal(wait_exit(master), 128 + SIGKILL);
+	wait_until(nobody_listens, NULL, "the workers' end");
+	assert_int_equal(access(path_in("s"), F_OK), 0);
+	(void)unlink(path_in("log"));
+	start_server(NULL, NULL, NULL, NULL);
+	assert_serves();
+	stop_server();
+}
+
+static void a_restart_does_not_wait_for_old_workers_for_long(void **state)
+{
+	(void)state;
+	start_server(NULL, NULL, NULL, NULL);
+	assert_int_equal(kill(master, SIGKILL), 0);
+	assert_int_equal(wait_exit(master), 128 + SIGKILL);
+	(void)unlink(path_in("log"));
+	start_server(NULL, NULL, NULL, NULL);
+	assert_serves();
+	stop_server();
+}
+
+/* A request that runs when the stop comes, and one that waits in the queue. */
+static void a_stop_answers_what_was_accepted(void **state)
+{
+	SC_AUTO_BUF held = SC_BUF_INIT;
+	SC_AUTO_BUF big = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+	int first = -1;
+	int second = -1;
+
+	(void)state;
+	start_server("--workers", "1", NULL, NULL);
+	put_request(&held, &(struct ask){ .uri = "/hold" });
+	put_request(&big, &(struct ask){ .uri = "/big" });
+	first = connect_server();
+	send_bytes(first, held.data, held.len);
+	wait_file("held");
+	second = connect_server();
+	send_bytes(second, big.data, big.len);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	wait_until(nobody_listens, NULL, "the socket's end");
+	mark("release");
+	assert_true(read_reply(first, &reply));
+	assert_true(has_status(&reply, 200));
+	sc_buf_reset(&reply);
+	assert_true(read_reply(second, &reply));
+	assert_in_range(reply.len, BIG_BODY, BIG_BODY + 200);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+	(void)close(first);
+	(void)close(second);
+}
+
+/* An idle pool has nothing to wait for; SIGINT is the same as SIGTERM. */
+static void an_idle_pool_stops_at_once(void **state)
+{
+	int64_t start = 0;
+
+	(void)state;
+	start_server(NULL, NULL, NULL, NULL);
+	assert_serves();
+	start = sc_mono_us();
+	assert_int_equal(kill(master, SIGINT), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+	assert_in_range(sc_mono_us() - start, 0, SC_US_PER_S);
+}
+
+/* ---- workers that die ---- */
+
+static void killed_workers_are_replaced(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = get_pid();
+
+		assert_true(pid > 0);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_serves();
+		assert_int_not_equal(get_pid(), pid);
+	}
+	wait_log("died of signal 9");
+}
+
+static void a_worker_told_to_end_is_replaced(void **state)
+{
+	pid_t pid = get_pid();
+
+	(void)state;
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_serves();
+	assert_null(strstr(read_text("log"), "died"));
+}
+
+static void a_request_that_crashes_costs_itself_only(void **state)
+{
+	SC_AUTO_BUF reply = get("/abort");
+
+	(void)state;
+	assert_string_equal(text_of(&reply), "");
+	assert_serves();
+	wait_log("died of signal 6");
+}
+
+static void a_request_over_the_deadline_is_killed(void **state)
+{
+	int64_t start = 0;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+
+	(void)state;
+	start_server("--set", "request_timeout_s=1", NULL, NULL);
+	start = sc_mono_us();
+	reply = get("/hold");
+	assert_string_equal(text_of(&reply), "");
+	assert_true(sc_mono_us() - start >= SC_US_PER_S - 1000);
+	wait_log("its request is over request_timeout_s");
+	assert_serves();
+	stop_server();
+}
+
+/* One byte of a lawful request inside each time-out: only the deadline stops that. */
+static void a_trickler_is_killed(void **state)
+{
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	start_server("--set", "request_timeout_s=1", NULL, NULL);
+	put_request(&request, &(struct ask){ .uri = "/x" });
+	p.fd = connect_server();
+	/* poll's own time-out paces the bytes; it ends when the worker is killed. */
+	for (size_t i = 0; i < request.len - 1 && poll(&p, 1, 100) == 0; i++)
+		send_bytes(p.fd, request.data + i, 1);
+	wait_log("its request is over request_timeout_s");
+	(void)close(p.fd);
+	assert_serves();
+	stop_server();
+}
+
+static void a_pool_that_cannot_start_says_so(void **state)
+{
+	char listen[256];
+
+	(void)state;
+	(void)snprintf(listen, sizeof(listen), "unix:%s", path_in("s"));
+	mark("refuse");
+	EXPECT_EXIT(1, "no worker could start", "--listen", listen, "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"), "--workers", "2");
+	assert_non_null(
+		strstr(read_text("log"), "worker: the test wants no application"));
+	assert_int_equal(access(path_in("s"), F_OK), -1);
+}
+
+/* What a worker has open: its standard streams, the listener and its own; nothing of the
+ * master's. */
+static void workers_inherit_the_listener_only(void **state)
+{
+	pid_t pid = get_pid();
+	char path[64];
+	char target[256];
+	int sockets = 0;
+	DIR *d = NULL;
+	const struct dirent *e = NULL;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
+
+		if (n < 0 || atoi(e->d_name) <= STDERR_FILENO)
+			continue;
+		target[n] = '\0';
+		sockets += strncmp(target, "socket:", 7) == 0;
+		if (strstr(target, "pipe:") || strstr(target, ".lock") ||
+		    strstr(target, ".pid"))
+			fail_msg("descriptor %s is %s", e->d_name, target);
+	}
+	(void)closedir(d);
+	assert_int_equal(sockets, 1);
+}
+
+static int children_of(pid_t pid)
+{
+	char path[64];
+	char text[256];
+	int n = 0;
+	FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+		       (int)pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	if (fgets(text, sizeof(text), f))
+		for (const char *p = text; (p = strchr(p, ' ')); p++)
+			n++;
+	(void)fclose(f);
+	return n;
+}
+
+static bool has_two_children(const void *arg)
+{
+	(void)arg;
+	return children_of(master) == 2;
+}
+
+/* ---- the scanner ---- */
+
+static void a_scan_runs_at_the_start_and_when_asked(void **state)
+{
+	(void)state;
+	wait_file("scanned");
+	wait_log("scan: 1 slides: 1 new");
+	wait_until(has_two_children, NULL, "the scanner's end");
+	assert_int_equal(marks("scanned"), 1);
+	assert_int_equal(kill(master, SIGHUP), 0);
+	wait_log("scan: 1 slides: 1 new, 0 changed, 0 gone, 0 unreadable\n");
+	while (marks("scanned") < 2)
+		assert_serves();
+}
+
+static bool is_scanned_twice(const void *arg)
+{
+	(void)arg;
+	return marks("scanned") == 2;
+}
+
+/* However often it is asked for while one runs: one more, and never two at once. */
+static void scans_never_overlap(void **state)
+{
+	(void)state;
+	mark("slow-scan");
+	start_server(NULL, NULL, NULL, NULL);
+	wait_file("scan-began");
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(kill(master, SIGHUP), 0);
+		assert_serves();
+	}
+	assert_int_equal(children_of(master), 3);
+	assert_int_equal(marks("scan-began"), 1);
+	assert_int_equal(unlink(path_in("slow-scan")), 0);
+	wait_until(is_scanned_twice, NULL, "the second scan");
+	wait_until(has_two_children, NULL, "the scanner's end");
+	assert_int_equal(marks("scan-began"), 2);
+	stop_server();
+}
+
+static void a_stop_does_not_wait_for_a_scan(void **state)
+{
+	(void)state;
+	mark("slow-scan");
+	start_server(NULL, NULL, NULL, NULL);
+	wait_file("scan-began");
+	stop_server();
+	assert_int_equal(marks("scanned"), 0);
+}
+
+/* ---- listeners and the service manager ---- */
+
+static int listen_loopback(int family, uint16_t *port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(sa);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &n), 0);
+	*port = ntohs(sa.sin_port);
+	return fd;
+}
+
+static void assert_serves_tcp(uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	SC_AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+
+	put_request(&request, &(struct ask){ .uri = "/big" });
+	assert_int_equal(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	send_bytes(fd, request.data, request.len);
+	assert_true(read_reply(fd, &reply));
+	assert_in_range(reply.len, BIG_BODY, BIG_BODY + 200);
+}
+
+static void an_inherited_descriptor_serves(void **state)
+{
+	uint16_t port = 0;
+	SC_AUTO_FD fd = listen_loopback(AF_INET, &port);
+	const char *const argv[] = { "--listen",	"fd:0",	       "--slides",
+				     path_in("slides"), "--state-dir", path_in("state"),
+				     "--workers",	"2",	       NULL };
+
+	(void)state;
+	master = start_program(argv, fd);
+	wait_log("ready:");
+	assert_serves_tcp(port);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+}
+
+/* Port 0: the kernel's choice, which the log names. */
+static void a_tcp_address_serves(void **state)
+{
+	static const char *const hosts[] = { "127.0.0.1", "localhost" };
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		char listen_at[64];
+		const char *const argv[] = { "--listen",    listen_at,
+					     "--slides",    path_in("slides"),
+					     "--state-dir", path_in("state"),
+					     "--workers",   "1",
+					     NULL };
+		const char *at = NULL;
+
+		(void)state;
+		(void)unlink(path_in("log"));
+		(void)snprintf(listen_at, sizeof(listen_at), "%s:0", hosts[i]);
+		master = start_program(argv, -1);
+		wait_log("ready:");
+		at = strstr(read_text("log"), "listening on ");
+		assert_non_null(at);
+		if (strncmp(at, "listening on 127.0.0.1:", 23) == 0)
+			assert_serves_tcp((uint16_t)atoi(at + 23));
+		assert_int_equal(kill(master, SIGTERM), 0);
+		assert_int_equal(wait_exit(master), 0);
+		master = 0;
+	}
+}
+
+static void the_service_manager_is_told(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	SC_AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval tv = { .tv_sec = DEADLINE_US / SC_US_PER_S };
+	char text[256] = "";
+	char want[64];
+
+	(void)state;
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.90s/notify", dir);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	assert_int_equal(setenv("NOTIFY_SOCKET", sa.sun_path, 1), 0);
+	start_server(NULL, NULL, NULL, NULL);
+	(void)unsetenv("NOTIFY_SOCKET");
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	(void)snprintf(want, sizeof(want), "READY=1\nMAINPID=%d\nSTATUS=2 workers",
+		       (int)master);
+	assert_memory_equal(text, want, strlen(want));
+	stop_server();
+	(void)memset(text, 0, sizeof(text));
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "STOPPING=1");
+}
+
+#define PLAIN(f)       cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH_SERVER(f) cmocka_unit_test_setup_teardown(f, setup_server, teardown_server)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PLAIN(wrong_flags_are_usage),
+		PLAIN(wrong_values_are_failures),
+		PLAIN(what_only_a_start_can_find_is_a_failure),
+		PLAIN(questions_are_answered),
+		WITH_SERVER(the_socket_has_its_mode),
+		PLAIN(a_stop_syncs_the_caches),
+		WITH_SERVER(a_second_start_refuses),
+		PLAIN(another_programs_socket_is_not_stolen),
+		PLAIN(a_killed_master_leaves_no_workers_and_no_obstacle),
+		PLAIN(a_restart_does_not_wait_for_old_workers_for_long),
+		PLAIN(a_stop_answers_what_was_accepted),
+		PLAIN(an_idle_pool_stops_at_once),
+		WITH_SERVER(killed_workers_are_replaced),
+		WITH_SERVER(a_worker_told_to_end_is_replaced),
+		WITH_SERVER(a_request_that_crashes_costs_itself_only),
+		PLAIN(a_request_over_the_deadline_is_killed),
+		PLAIN(a_trickler_is_killed),
+		PLAIN(a_pool_that_cannot_start_says_so),
+		WITH_SERVER(workers_inherit_the_listener_only),
+		WITH_SERVER(a_scan_runs_at_the_start_and_when_asked),
+		PLAIN(scans_never_overlap),
+		PLAIN(a_stop_does_not_wait_for_a_scan),
+		PLAIN(an_inherited_descriptor_serves),
+		PLAIN(a_tcp_address_serves),
+		PLAIN(the_service_manager_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
