@@ -20,8 +20,8 @@
 enum sc_conf_cache_index { SC_CACHE_DEFAULT, SC_CACHE_TILES };
 
 struct sc_conf_cache {
-	char *backend;	  /* "embedded", "null" */
-	char *location;	  /* embedded: directory; "" is cache_dir/NAME */
+	char *backend;	/* "embedded", "null" */
+	char *location; /* embedded: directory; "" is cache_dir/NAME */
 	char *key_prefix;
 	int64_t timeout_s; /* 0 for ever; JSON null */
 	int64_t max_entries;
@@ -30,8 +30,8 @@ struct sc_conf_cache {
 };
 
 struct sc_conf {
-	char *listen;	    /* "unix:/path", "HOST:PORT", "[V6]:PORT", "fd:0", "systemd" */
-	char *socket_mode;  /* octal text, "0660" */
+	char *listen;	   /* "unix:/path", "HOST:PORT", "[V6]:PORT", "fd:0", "systemd" */
+	char *socket_mode; /* octal text, "0660" */
 	char *socket_group; /* "" unchanged */
 	char *base_path;    /* "" or "/prefix", no slash at the end */
 	int64_t workers;    /* 0: 2 * cores, at least 4 */
@@ -61,13 +61,15 @@ struct sc_conf {
 	} log;
 };
 
-extern const char *const sc_conf_cache_names[SC_CONF_CACHES]; /* "default", "tiles_cache" */
+extern const char
+	*const sc_conf_cache_names[SC_CONF_CACHES]; /* "default", "tiles_cache" */
 
 /* Defaults everywhere. Free with sc_conf_free. */
 struct sc_conf *sc_conf_new(void);
 void sc_conf_free(struct sc_conf *c);
-/* Reads a JSON file over what is there. SC_INVALID: "FILE:LINE: ..." with the key's dotted
- * name; for an unknown key the nearest known one. On failure c is partly filled. */
+/* Reads a JSON file over what is there. SC_INVALID: "FILE:LINE: ..." with the key's
+ * dotted name; for an unknown key the nearest known one. On failure c is partly filled.
+ */
 SC_MUST enum sc_status sc_conf_load(struct sc_conf *c, const char *path,
 				    struct sc_err *err);
 /* One option from text: sc_conf_set(c, "slides.root", "/srv"). */
@@ -78,10 +80,10 @@ SC_MUST enum sc_status sc_conf_set(struct sc_conf *c, const char *name, const ch
 SC_MUST enum sc_status sc_conf_finish(struct sc_conf *c, struct sc_err *err);
 /*
  * The command line's part, the same for slidecached and slidecachectl: a file (config, or
- * SC_CONF_DEFAULT_FILE when that is NULL and the file is there), then the overrides in their
- * order, then sc_conf_finish.
+ * SC_CONF_DEFAULT_FILE when that is NULL and the file is there), then the overrides in
+ * their order, then sc_conf_finish.
  */
-#define SC_CONF_DEFAULT_FILE "/etc/slidecache/slidecache.json"
+#define SC_CONF_DEFAULT_FILE  "/etc/slidecache/slidecache.json"
 #define SC_CONF_OVERRIDES_MAX 64
 struct sc_conf_overrides {
 	const char *config;
@@ -100,8 +102,8 @@ SC_MUST enum sc_status sc_conf_override_set(struct sc_conf_overrides *o, const c
 SC_MUST enum sc_status sc_conf_override_state_dir(struct sc_conf_overrides *o,
 						  const char *dir, struct sc_err *err);
 void sc_conf_overrides_release(struct sc_conf_overrides *o);
-SC_MUST enum sc_status sc_conf_open(const struct sc_conf_overrides *o, struct sc_conf **out,
-				    struct sc_err *err);
+SC_MUST enum sc_status sc_conf_open(const struct sc_conf_overrides *o,
+				    struct sc_conf **out, struct sc_err *err);
 /* The effective values as a JSON document that sc_conf_load takes. */
 void sc_conf_print(const struct sc_conf *c, FILE *out);
 /* "NAME  TYPE  DEFAULT  help" a line, for --help and lint. */

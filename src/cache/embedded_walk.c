@@ -23,6 +23,7 @@ struct walk {
 	uint64_t entries;
 	uint64_t bytes;
 	uint64_t free_pages;
+	size_t last_page;
 };
 
 /* Through a volatile, so that the pages are really read. */
@@ -74,18 +75,29 @@ static int compare_counts(struct walk *w)
 	return 0;
 }
 
-/* A record of LMDB's own tree of free pages: their number, then each. */
+/* A record of LMDB's own tree of free pages: how many, then each, descending. A page that
+ * were both free and used would be written over. */
 static int visit_free(void *arg, const MDB_val *key, const MDB_val *value)
 {
 	struct walk *w = arg;
+	const unsigned char *at = value->mv_data;
+	size_t before = w->last_page + 1;
 	size_t n = 0;
 
 	(void)key;
 	if (value->mv_size < sizeof n)
 		return MDB_CORRUPTED;
-	memcpy(&n, value->mv_data, sizeof n);
+	memcpy(&n, at, sizeof n);
 	if (n > value->mv_size / sizeof n - 1)
 		return MDB_CORRUPTED;
+	for (size_t i = 1; i <= n; i++) {
+		size_t page = 0;
+
+		memcpy(&page, at + i * sizeof page, sizeof page);
+		if (page < META_PAGES || page >= before)
+			return MDB_CORRUPTED;
+		before = page;
+	}
 	w->free_pages += n;
 	return 0;
 }
@@ -110,13 +122,14 @@ static int check_pages(struct walk *w)
 {
 	MDB_envinfo info = { .me_last_pgno = 0 };
 	uint64_t used = 0;
-	int rc = sc_lmdb_visit(w->txn, FREE_DBI, visit_free, w);
+	int rc = mdb_env_info(mdb_txn_env(w->txn), &info);
 
+	w->last_page = info.me_last_pgno;
+	if (rc == 0)
+		rc = sc_lmdb_visit(w->txn, FREE_DBI, visit_free, w);
 	if (rc == 0)
 		rc = count_pages(w, &used);
-	if (rc == 0)
-		rc = mdb_env_info(mdb_txn_env(w->txn), &info);
-	if (rc == 0 && used + w->free_pages != info.me_last_pgno + 1)
+	if (rc == 0 && used + w->free_pages != w->last_page + 1)
 		rc = MDB_CORRUPTED;
 	return rc;
 }

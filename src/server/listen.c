@@ -153,11 +153,21 @@ static void set_group(const char *path, const char *group)
 			       strerror(errno));
 }
 
+/* sc_conf_finish has seen to it that these are octal digits. */
+static mode_t mode_of(const char *digits)
+{
+	mode_t mode = 0;
+
+	for (; *digits; digits++)
+		mode = mode * 8 + (mode_t)(*digits - '0');
+	return mode;
+}
+
 /* Binds fd to a temporary name, listens, and moves the name to path. */
 static enum sc_status bind_unix(int fd, const char *path, const struct sc_conf *conf,
 				struct sc_err *err)
 {
-	mode_t mode = (mode_t)strtoul(conf->socket_mode, NULL, 8);
+	mode_t mode = mode_of(conf->socket_mode);
 	struct sockaddr_un sa = { 0 };
 	char name[sizeof(sa.sun_path)];
 	mode_t mask = 0;

@@ -39,6 +39,9 @@ SC_MUST enum sc_status sc_images_load(const char *path, struct sc_images *out,
 SC_MUST enum sc_status sc_images_save(const char *path, const struct sc_images *l,
 				      struct sc_err *err);
 const char *const *sc_image_state_names(void);
+/* What root's command writes must stay open to the service: the file that is open as fd
+ * gets the owner of path's folder. Does nothing for others than root. */
+void sc_give_to_folder_owner(const char *path, int fd);
 
 /* walk.c: files that may be slides, sorted by path; owned. */
 struct sc_files {

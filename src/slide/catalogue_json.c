@@ -18,6 +18,7 @@
 
 #include "slide/catalogue.h"
 #include "slidecache/clock.h"
+#include "slidecache/log.h"
 #include "slidecache/parse.h"
 
 #define FILE_BYTES_MAX (256 << 20)
@@ -333,12 +334,35 @@ static json_t *write_document(const struct sc_images *l)
 	return json_incref(doc);
 }
 
+static void name_folder(const char *path, struct sc_buf *out)
+{
+	if (sc_file_folder_len(path) > 0)
+		sc_buf_append(out, path, sc_file_folder_len(path));
+	else
+		sc_buf_str(out, "./");
+}
+
+void sc_give_to_folder_owner(const char *path, int fd)
+{
+	SC_AUTO_BUF dir = SC_BUF_INIT;
+	struct stat st;
+
+	name_folder(path, &dir);
+	if (geteuid() == 0 && stat((const char *)dir.data, &st) == 0 &&
+	    fchown(fd, st.st_uid, st.st_gid) < 0)
+		sc_log_debug("catalogue: a file keeps its owner: %s", strerror(errno));
+}
+
+/* Not for everybody: file names of slides can name patients. */
 static enum sc_status write_synced(const char *path, const json_t *doc,
 				   struct sc_err *err)
 {
-	SC_AUTO_FD fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	SC_AUTO_FD fd = -1;
 
+	(void)unlink(path); /* what a dead writer, perhaps another user, left */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd >= 0)
+		sc_give_to_folder_owner(path, fd);
 	if (fd < 0 || json_dumpfd(doc, fd, JSON_INDENT(1)) < 0 || fsync(fd) < 0)
 		return sc_fail(err, SC_UNAVAILABLE, "catalogue: cannot be written: %s",
 			       strerror(errno));
@@ -350,11 +374,7 @@ static enum sc_status sync_folder(const char *path, struct sc_err *err)
 	SC_AUTO_BUF dir = SC_BUF_INIT;
 	SC_AUTO_FD fd = -1;
 
-	sc_buf_printf(&dir, "./");
-	if (sc_file_folder_len(path) > 0) {
-		sc_buf_reset(&dir);
-		sc_buf_append(&dir, path, sc_file_folder_len(path));
-	}
+	name_folder(path, &dir);
 	fd = open((const char *)dir.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fsync(fd) < 0)
 		return sc_fail(err, SC_UNAVAILABLE, "catalogue: its folder: %s",

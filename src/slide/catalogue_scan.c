@@ -37,22 +37,6 @@ static void end_edit(struct edit *e)
 }
 #define AUTO_EDIT __attribute__((cleanup(end_edit))) struct edit
 
-/* An administrator's command must not leave a lock that the service cannot open. */
-static void give_to_folders_owner(const char *path, int fd)
-{
-	SC_AUTO_BUF dir = SC_BUF_INIT;
-	struct stat st;
-
-	sc_buf_printf(&dir, "./");
-	if (sc_file_folder_len(path) > 0) {
-		sc_buf_reset(&dir);
-		sc_buf_append(&dir, path, sc_file_folder_len(path));
-	}
-	if (geteuid() == 0 && stat((const char *)dir.data, &st) == 0 &&
-	    fchown(fd, st.st_uid, st.st_gid) < 0)
-		sc_log_debug("catalogue: its lock keeps its owner");
-}
-
 static enum sc_status begin_edit(struct edit *e, const char *root, struct sc_err *err)
 {
 	SC_AUTO_BUF lock = SC_BUF_INIT;
@@ -63,7 +47,7 @@ static enum sc_status begin_edit(struct edit *e, const char *root, struct sc_err
 		return err->status;
 	if (sc_filelock_open((const char *)lock.data, &e->lock_fd, err) != SC_OK)
 		return err->status;
-	give_to_folders_owner(e->path, e->lock_fd);
+	sc_give_to_folder_owner(e->path, e->lock_fd);
 	if (sc_filelock_take(e->lock_fd, 0, LOCK_WAIT_MS, NULL, err) != SC_OK)
 		return sc_fail_in(err, "catalogue");
 	return sc_images_load(e->path, &e->images, &st, err);

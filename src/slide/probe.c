@@ -104,7 +104,8 @@ static bool is_plausible(const struct sc_probe *p)
 {
 	const unsigned char ok = *(const unsigned char *)&p->ok; /* any byte may come */
 
-	return ok <= 1 && memchr(p->reason, '\0', sizeof(p->reason)) &&
+	return ok <= 1 && ok == (p->reason[0] == '\0') &&
+	       memchr(p->reason, '\0', sizeof(p->reason)) &&
 	       memchr(p->vendor, '\0', sizeof(p->vendor)) &&
 	       sc_utf8_valid(sc_bytes_str(p->reason)) &&
 	       sc_utf8_valid(sc_bytes_str(p->vendor)) && p->width >= ok &&

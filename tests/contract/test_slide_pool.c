@@ -144,6 +144,18 @@ static void broken_slides_harm_nobody(void **state)
 	}
 }
 
+/* Refused by its header: nothing of a tile of 67 MB is decoded for a piece of it. */
+static void a_bomb_is_refused_when_it_is_opened(void **state)
+{
+	struct sc_identity id = slides_identify("bomb.tif");
+	struct fixture *f = *state;
+	struct sc_slide *s;
+	struct sc_err err;
+
+	assert_int_equal(sc_slide_get(f->pool, "bomb.tif", &id, &s, &err), SC_UNREADABLE);
+	assert_non_null(strstr(err.text, "4112 x 4112"));
+}
+
 /* Some tiles have no data: the others still come. */
 static void a_partly_damaged_slide(void **state)
 {
@@ -272,6 +284,7 @@ int main(void)
 		TEST(changed_in_place),
 		TEST(gone_while_open),
 		TEST(broken_slides_harm_nobody),
+		TEST(a_bomb_is_refused_when_it_is_opened),
 		TEST(a_partly_damaged_slide),
 		TEST(a_failure_is_remembered_for_that_file_only),
 		TEST(the_pool_is_bounded_and_keeps_what_is_used),

@@ -15,7 +15,7 @@
 #include "tests/lib/child.h"
 
 #define WRITERS 4
-#define KILLS 150
+#define KILLS	150
 #define NUMBERS 300
 
 struct writer {
@@ -47,7 +47,8 @@ static bool write_on(void *arg)
 			status = store_get(s, n);
 		/* Killing the holder of the gate costs nobody more than the time-out. */
 		if (status != SC_OK && status != SC_MISS && status != SC_TIMEOUT) {
-			(void)fprintf(stderr, "%s: %s\n", sc_status_name(status), s->err.text);
+			(void)fprintf(stderr, "%s: %s\n", sc_status_name(status),
+				      s->err.text);
 			return false;
 		}
 		if (what < 4 && status == SC_OK)
@@ -103,7 +104,7 @@ static void test_kills(void **state)
 
 		wait_for_sets(sets, next_random(&seed) % 8);
 		sc_sleep_us((int64_t)(next_random(&seed) % 300));
-		child_kill(pids[victim]);
+		assert_true(child_kill(pids[victim]));
 		w[victim].seed = next_random(&seed);
 		pids[victim] = child_start(write_on, &w[victim]);
 		/* While the others go on: the master may look at any time. */
@@ -112,7 +113,7 @@ static void test_kills(void **state)
 	}
 	wait_for_sets(sets, 100);
 	for (unsigned i = 0; i < WRITERS; i++)
-		child_kill(pids[i]);
+		assert_true(child_kill(pids[i]));
 	check_store(&s);
 	store_free(&s);
 	munmap(sets, sizeof *sets);
@@ -139,7 +140,7 @@ static void test_kill_all(void **state)
 		}
 		wait_for_sets(sets, 20 + next_random(&seed) % 50);
 		for (unsigned i = 0; i < WRITERS; i++)
-			child_kill(pids[i]);
+			assert_true(child_kill(pids[i]));
 		check_store(&s);
 	}
 	store_free(&s);

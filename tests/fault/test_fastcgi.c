@@ -183,39 +183,31 @@ static void garbage_is_dropped_and_the_worker_lives(void **state)
 	assert_int_equal(get_pid(), before);
 }
 
-/* One worker; somebody sends a part of a request and then nothing; the next one is
- * served within the time-out. */
-static void a_partial_request_frees_the_worker(void **state)
+/* Three workers are held by one who sends a byte, one who stops between two records, and
+ * one who does not read; the next request is served within the time-out. */
+static void rude_clients_free_their_workers(void **state)
 {
+	static const size_t part[] = { 1, 20, SIZE_MAX };
 	SC_AUTO_BUF request = SC_BUF_INIT;
-	static const size_t parts[] = { 1, 20 };
+	int fds[3] = { -1, -1, -1 };
+	int64_t start = 0;
 
 	(void)state;
-	put_request(&request, &(struct ask){ .uri = "/x" });
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		int fd = connect_server();
-		int64_t start = sc_mono_us();
-
-		send_bytes(fd, request.data, parts[i]);
-		assert_serves();
-		assert_in_range(sc_mono_us() - start, 0, FREE_US);
-		assert_true(is_closed(fd));
-		(void)close(fd);
-	}
-}
-
-static void a_reader_that_stops_frees_the_worker(void **state)
-{
-	SC_AUTO_BUF request = SC_BUF_INIT;
-	int fd = connect_server();
-	int64_t start = sc_mono_us();
-
-	(void)state;
+	start_server("--workers", "3", NULL, NULL);
 	put_request(&request, &(struct ask){ .uri = "/big" });
-	send_bytes(fd, request.data, request.len);
+	start = sc_mono_us();
+	for (int i = 0; i < 3; i++) {
+		fds[i] = connect_server();
+		send_bytes(fds[i], request.data,
+			   part[i] < request.len ? part[i] : request.len);
+	}
 	assert_serves();
 	assert_in_range(sc_mono_us() - start, 0, FREE_US);
-	(void)close(fd);
+	for (int i = 0; i < 3; i++) {
+		assert_true(i == 2 || is_closed(fds[i]));
+		(void)close(fds[i]);
+	}
+	stop_server();
 }
 
 /* A client that does not close after its reply, and sends on, holds nobody. */
@@ -300,8 +292,8 @@ int main(void)
 		WITH_SERVER(refusals_are_json),
 		WITH_SERVER(other_roles_get_no_answer),
 		WITH_SERVER(garbage_is_dropped_and_the_worker_lives),
-		WITH_SERVER(a_partial_request_frees_the_worker),
-		WITH_SERVER(a_reader_that_stops_frees_the_worker),
+		cmocka_unit_test_setup_teardown(rude_clients_free_their_workers, setup,
+						teardown),
 		WITH_SERVER(a_client_that_stays_frees_the_worker),
 		WITH_SERVER(a_client_that_goes_is_noticed),
 		WITH_SERVER(an_abort_record_is_noticed),

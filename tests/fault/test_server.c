@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of the pool: start, stop, workers that die, hang or are killed, second starts,
- * every kind of listener, the scanner, the service manager's messages.
+ * The life of the pool: start, stop, workers that die, hang, starve or are killed, second
+ * starts, the scanner.
  */
 #include "server_fixture.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
 
 static int setup_server(void **state)
 {
@@ -20,89 +20,6 @@ static int teardown_server(void **state)
 {
 	stop_server();
 	return teardown(state);
-}
-
-/* Everything that a test of the command line needs: argv, the code, what it printed. */
-static void expect_exit(const char *const *argv, int code, const char *text)
-{
-	(void)unlink(path_in("log"));
-	assert_int_equal(wait_exit(start_program(argv, -1)), code);
-	if (!strstr(read_text("log"), text))
-		fail_msg("want: %s\nhave: %s", text, read_text("log"));
-}
-#define EXPECT_EXIT(code, text, ...)                                                     \
-	expect_exit((const char *const[]){ __VA_ARGS__, NULL }, code, text)
-
-/* ---- the command line ---- */
-
-static void wrong_flags_are_usage(void **state)
-{
-	(void)state;
-	EXPECT_EXIT(2, "unrecognized option '--nope'", "--nope");
-	EXPECT_EXIT(2, "requires an argument", "--slides");
-	EXPECT_EXIT(2, "\"x\" is no flag", "x");
-	EXPECT_EXIT(2, "--set wants NAME=VALUE, not workers", "--set", "workers");
-	EXPECT_EXIT(2, "unknown option \"worker\"; the nearest is \"workers\"", "--set",
-		    "worker=3");
-	EXPECT_EXIT(2, "workers: wants an integer, not \"many\"", "--workers", "many");
-	EXPECT_EXIT(2, "workers: 9999 is not within 0..512", "--workers", "9999");
-}
-
-static void wrong_values_are_failures(void **state)
-{
-	char text[512];
-
-	(void)state;
-	EXPECT_EXIT(1, "/nonexistent.json: No such file", "--config", "/nonexistent.json",
-		    "--check-config");
-	EXPECT_EXIT(1, "base_path: wants", "--check-config", "--set", "base_path=x");
-	EXPECT_EXIT(1, "listen: wants unix:/path, HOST:PORT", "--check-config",
-		    "--listen", "nowhere");
-	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "h:70000");
-	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "::1:80");
-	EXPECT_EXIT(1, "listen: fd: wants a number", "--check-config", "--listen",
-		    "fd:x");
-	EXPECT_EXIT(1, "caches.default.backend: \"disk\" is none of embedded, null",
-		    "--check-config", "--set", "caches.default.backend=disk");
-	(void)snprintf(text, sizeof(text), "unix:/%0200d", 0);
-	EXPECT_EXIT(1, "the socket's path has 201 bytes", "--check-config", "--listen",
-		    text);
-}
-
-static void what_only_a_start_can_find_is_a_failure(void **state)
-{
-	char listen[256];
-	char plain[256];
-
-	(void)state;
-	(void)snprintf(listen, sizeof(listen), "unix:%s", path_in("s"));
-	EXPECT_EXIT(1, "slides.root: /nonexistent: No such file", "--listen", listen,
-		    "--slides", "/nonexistent", "--state-dir", path_in("state"));
-	EXPECT_EXIT(1, "state_dir: /nonexistent/a/b cannot be made", "--listen", listen,
-		    "--state-dir", "/nonexistent/a/b");
-	EXPECT_EXIT(1, "user: there is no user no-such-user", "--listen", listen, "--set",
-		    "user=no-such-user", "--state-dir", path_in("state"));
-	EXPECT_EXIT(1, "descriptor 0 is not a listening socket", "--listen", "fd:0",
-		    "--state-dir", path_in("state"), "--slides", path_in("slides"));
-	EXPECT_EXIT(1, "systemd passed no socket", "--listen", "systemd", "--state-dir",
-		    path_in("state"), "--slides", path_in("slides"));
-	(void)snprintf(plain, sizeof(plain), "unix:%s", path_in("log"));
-	EXPECT_EXIT(1, "exists and is not a socket", "--listen", plain, "--state-dir",
-		    path_in("state"), "--slides", path_in("slides"));
-	assert_int_equal(access(path_in("s"), F_OK), -1);
-	assert_int_equal(access(path_in("s.lock"), F_OK), -1);
-}
-
-static void questions_are_answered(void **state)
-{
-	(void)state;
-	EXPECT_EXIT(0, "slidecached 0.", "--version");
-	EXPECT_EXIT(0, "deepzoom.tile_size", "--help");
-	EXPECT_EXIT(0, "", "--check-config");
-	assert_string_equal(read_text("log"), "");
-	EXPECT_EXIT(0, "\"workers\": 5,", "--print-config", "--workers", "5");
-	EXPECT_EXIT(0, "\"cache_dir\": \"/z/cache\",", "--print-config", "--state-dir",
-		    "/z");
 }
 
 /* ---- start and stop ---- */
@@ -323,6 +240,71 @@ static void a_trickler_is_killed(void **state)
 	stop_server();
 }
 
+/* A worker that may open nothing pauses, says so, and serves when it may again. */
+static void a_starving_worker_recovers(void **state)
+{
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+	struct rlimit none = { 3, 0 };
+	struct rlimit before = { 0, 0 };
+	pid_t pid = 0;
+	int fd = -1;
+
+	(void)state;
+	start_server("--workers", "1", NULL, NULL);
+	pid = get_pid();
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &none, NULL), 0);
+	put_request(&request, &(struct ask){ .uri = "/pid" });
+	fd = connect_server();
+	send_bytes(fd, request.data, request.len);
+	wait_log("accept: Too many open files; pausing");
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &before, NULL), 0);
+	assert_true(read_reply(fd, &reply));
+	assert_true(has_status(&reply, 200));
+	(void)close(fd);
+	stop_server();
+}
+
+/* Clients that never pause; runs until it is killed. */
+static pid_t start_load(void)
+{
+	pid_t pid = fork();
+
+	while (pid == 0) {
+		SC_AUTO_BUF reply = get("/x");
+
+		if (reply.len == 0 && access(path_in("s"), F_OK) != 0)
+			_exit(0);
+	}
+	return pid;
+}
+
+static bool is_gone(const void *arg)
+{
+	const pid_t *pid = arg;
+
+	return kill(*pid, 0) < 0 && errno == ESRCH;
+}
+
+/* The queue is never empty, and yet a worker hears that it is to end. */
+static void a_worker_under_load_hears_the_stop(void **state)
+{
+	pid_t load[4];
+	pid_t pid = get_pid();
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		load[i] = start_load();
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	wait_until(is_gone, &pid, "the worker's end");
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(kill(load[i], SIGKILL), 0);
+		assert_int_equal(wait_exit(load[i]), 128 + SIGKILL);
+	}
+}
+
 static void a_pool_that_cannot_start_says_so(void **state)
 {
 	char listen[256];
@@ -337,27 +319,42 @@ static void a_pool_that_cannot_start_says_so(void **state)
 	assert_int_equal(access(path_in("s"), F_OK), -1);
 }
 
+/* Where descriptor name of a process leads; what the test itself has open came from who
+ * runs it, and counts as nothing. */
+static const char *target_of(const char *pid, const char *name)
+{
+	static char target[256];
+	char path[64];
+	char own[256] = "";
+	ssize_t n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%.8s", name);
+	n = readlink(path, own, sizeof(own) - 1);
+	own[n > 0 ? n : 0] = '\0';
+	(void)snprintf(path, sizeof(path), "/proc/%.8s/fd/%.8s", pid, name);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	return strcmp(own, target) == 0 ? "" : target;
+}
+
 /* What a worker has open: its standard streams, the listener and its own; nothing of the
  * master's. */
 static void workers_inherit_the_listener_only(void **state)
 {
-	pid_t pid = get_pid();
+	char pid[16];
 	char path[64];
-	char target[256];
 	int sockets = 0;
 	DIR *d = NULL;
 	const struct dirent *e = NULL;
 
 	(void)state;
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)get_pid());
+	(void)snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	d = opendir(path);
 	assert_non_null(d);
 	while ((e = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1);
+		const char *target = target_of(pid, e->d_name);
 
-		if (n < 0 || atoi(e->d_name) <= STDERR_FILENO)
-			continue;
-		target[n] = '\0';
 		sockets += strncmp(target, "socket:", 7) == 0;
 		if (strstr(target, "pipe:") || strstr(target, ".lock") ||
 		    strstr(target, ".pid"))
@@ -442,119 +439,12 @@ static void a_stop_does_not_wait_for_a_scan(void **state)
 	assert_int_equal(marks("scanned"), 0);
 }
 
-/* ---- listeners and the service manager ---- */
-
-static int listen_loopback(int family, uint16_t *port)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(sa);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(listen(fd, 100), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &n), 0);
-	*port = ntohs(sa.sin_port);
-	return fd;
-}
-
-static void assert_serves_tcp(uint16_t port)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_port = htons(port),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	SC_AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	SC_AUTO_BUF request = SC_BUF_INIT;
-	SC_AUTO_BUF reply = SC_BUF_INIT;
-
-	put_request(&request, &(struct ask){ .uri = "/big" });
-	assert_int_equal(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
-	send_bytes(fd, request.data, request.len);
-	assert_true(read_reply(fd, &reply));
-	assert_in_range(reply.len, BIG_BODY, BIG_BODY + 200);
-}
-
-static void an_inherited_descriptor_serves(void **state)
-{
-	uint16_t port = 0;
-	SC_AUTO_FD fd = listen_loopback(AF_INET, &port);
-	const char *const argv[] = { "--listen",	"fd:0",	       "--slides",
-				     path_in("slides"), "--state-dir", path_in("state"),
-				     "--workers",	"2",	       NULL };
-
-	(void)state;
-	master = start_program(argv, fd);
-	wait_log("ready:");
-	assert_serves_tcp(port);
-	assert_int_equal(kill(master, SIGTERM), 0);
-	assert_int_equal(wait_exit(master), 0);
-	master = 0;
-}
-
-/* Port 0: the kernel's choice, which the log names. */
-static void a_tcp_address_serves(void **state)
-{
-	static const char *const hosts[] = { "127.0.0.1", "localhost" };
-
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		char listen_at[64];
-		const char *const argv[] = { "--listen",    listen_at,
-					     "--slides",    path_in("slides"),
-					     "--state-dir", path_in("state"),
-					     "--workers",   "1",
-					     NULL };
-		const char *at = NULL;
-
-		(void)state;
-		(void)unlink(path_in("log"));
-		(void)snprintf(listen_at, sizeof(listen_at), "%s:0", hosts[i]);
-		master = start_program(argv, -1);
-		wait_log("ready:");
-		at = strstr(read_text("log"), "listening on ");
-		assert_non_null(at);
-		if (strncmp(at, "listening on 127.0.0.1:", 23) == 0)
-			assert_serves_tcp((uint16_t)atoi(at + 23));
-		assert_int_equal(kill(master, SIGTERM), 0);
-		assert_int_equal(wait_exit(master), 0);
-		master = 0;
-	}
-}
-
-static void the_service_manager_is_told(void **state)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	SC_AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct timeval tv = { .tv_sec = DEADLINE_US / SC_US_PER_S };
-	char text[256] = "";
-	char want[64];
-
-	(void)state;
-	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.90s/notify", dir);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	assert_int_equal(setenv("NOTIFY_SOCKET", sa.sun_path, 1), 0);
-	start_server(NULL, NULL, NULL, NULL);
-	(void)unsetenv("NOTIFY_SOCKET");
-	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
-	(void)snprintf(want, sizeof(want), "READY=1\nMAINPID=%d\nSTATUS=2 workers",
-		       (int)master);
-	assert_memory_equal(text, want, strlen(want));
-	stop_server();
-	(void)memset(text, 0, sizeof(text));
-	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
-	assert_string_equal(text, "STOPPING=1");
-}
-
 #define PLAIN(f)       cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define WITH_SERVER(f) cmocka_unit_test_setup_teardown(f, setup_server, teardown_server)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PLAIN(wrong_flags_are_usage),
-		PLAIN(wrong_values_are_failures),
-		PLAIN(what_only_a_start_can_find_is_a_failure),
-		PLAIN(questions_are_answered),
 		WITH_SERVER(the_socket_has_its_mode),
 		PLAIN(a_stop_syncs_the_caches),
 		WITH_SERVER(a_second_start_refuses),
@@ -568,14 +458,13 @@ int main(void)
 		WITH_SERVER(a_request_that_crashes_costs_itself_only),
 		PLAIN(a_request_over_the_deadline_is_killed),
 		PLAIN(a_trickler_is_killed),
+		PLAIN(a_starving_worker_recovers),
+		WITH_SERVER(a_worker_under_load_hears_the_stop),
 		PLAIN(a_pool_that_cannot_start_says_so),
 		WITH_SERVER(workers_inherit_the_listener_only),
 		WITH_SERVER(a_scan_runs_at_the_start_and_when_asked),
 		PLAIN(scans_never_overlap),
 		PLAIN(a_stop_does_not_wait_for_a_scan),
-		PLAIN(an_inherited_descriptor_serves),
-		PLAIN(a_tcp_address_serves),
-		PLAIN(the_service_manager_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

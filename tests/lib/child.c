@@ -40,10 +40,13 @@ bool child_ok(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-void child_kill(pid_t pid)
+bool child_kill(pid_t pid)
 {
+	int status = 0;
+
 	(void)kill(pid, SIGKILL);
-	(void)wait_for(pid);
+	status = wait_for(pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 uint64_t next_random(uint64_t *seed)

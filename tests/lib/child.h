@@ -22,7 +22,8 @@ static inline bool child_run(child_fn fn, void *arg)
 {
 	return child_ok(child_start(fn, arg));
 }
-void child_kill(pid_t pid);
+/* False if it had ended by itself. */
+bool child_kill(pid_t pid);
 
 /* A small generator (xorshift); the seed may not be 0. */
 uint64_t next_random(uint64_t *seed);

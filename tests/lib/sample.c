@@ -32,6 +32,10 @@ static void fill_tile(unsigned char *out, const struct sample *s, int level, uin
 {
 	uint32_t tile = s->level[level].tile;
 
+	for (size_t i = 0; s->is_flat && i < (size_t)tile * tile * 3; i++)
+		out[i] = 200;
+	if (s->is_flat)
+		return;
 	for (uint32_t y = 0; y < tile; y++)
 		for (uint32_t x = 0; x < tile; x++) {
 			uint32_t rgb = sample_pixel(s->seed, level, x0 + x, y0 + y);

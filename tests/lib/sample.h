@@ -17,6 +17,7 @@ struct sample_level {
 };
 struct sample {
 	unsigned seed;
+	bool is_flat; /* one colour, so that huge tiles make small files */
 	int levels;
 	struct sample_level level[8];
 };

@@ -90,12 +90,12 @@ def sanitizer_environment(log_dir):
 class Program:
     """A process in a session of its own, with its output in a file."""
 
-    def __init__(self, argv, log, env=None):
+    def __init__(self, argv, log, env=None, stdin=subprocess.DEVNULL):
         self.log = log
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(
                 [str(a) for a in argv],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=out,
                 env={**os.environ, **(env or {})},
@@ -165,8 +165,9 @@ class Service:
         self.reports = pathlib.Path(reports or self.dir / "reports") / self.dir.name
         self.env = sanitizer_environment(self.reports) if SLOW > 1 else {}
         self.fcgi = fcgi.Client(self.socket, 30 * SLOW)
+        self.base = self.config.get("base_path", "")
         self.program = None
-        self.web = Web(self.dir, self.socket) if web else None
+        self.web = Web(self.dir, self.socket, base=self.base) if web else None
 
     def __enter__(self):
         try:
@@ -207,7 +208,7 @@ class Service:
         code = self.program.exit_code()
         assert code is None, f"slidecached ended with {code}:\n{self.program.output()}"
         try:
-            return self.fcgi.get("/healthz").status == 200
+            return self.fcgi.get(self.base + "/healthz").status == 200
         except fcgi.Gone:
             return False
 
@@ -294,7 +295,7 @@ class Service:
 
     def images(self):
         """Image objects by file name below the root."""
-        reply = self.fcgi.get("/api/v1/images/images/?limit=1000")
+        reply = self.fcgi.get(self.base + "/api/v1/images/images/?limit=1000")
         assert reply.status == 200, reply
         return {im["filename"]: im for im in json.loads(reply.body)["results"]}
 
@@ -302,7 +303,8 @@ class Service:
         return wait_for(lambda: self.images().get(name), f"{name} is in the list")["id"]
 
     def tile(self, image, level, col=0, row=0, fmt="png", **kwargs):
-        target = f"/images/image/{image}/1/1/tile_files/{level}/{col}_{row}.{fmt}"
+        name = f"{level}/{col}_{row}.{fmt}"
+        target = f"{self.base}/images/image/{image}/1/1/tile_files/{name}"
         return self.fcgi.get(target, **kwargs)
 
 
@@ -321,11 +323,11 @@ def find_key(value, name):
 class Web:
     """A lighttpd with the configuration of deploy/ in front of a service's socket."""
 
-    def __init__(self, directory, socket_path, www=REPO / "src" / "www", name="lighttpd"):
+    def __init__(self, directory, socket_path, www=REPO / "src" / "www", base=""):
         self.dir = directory
         self.socket = socket_path
         self.www = www
-        self.name = name
+        self.base = base
         self.program = None
         self.http = None
 
@@ -336,7 +338,7 @@ class Web:
             "SOCKET": self.socket,
             "WWW": self.www,
             "RUN": self.dir,
-            "BASE": "",
+            "BASE": self.base,
         }
         argv = [REPO / "deploy" / "render", REPO / "deploy" / "lighttpd.conf"]
         argv += [f"{name}={value}" for name, value in values.items()]
@@ -352,16 +354,16 @@ class Web:
         raise AssertionError(f"lighttpd does not start:\n{self.program.output()}")
 
     def try_port(self, port):
-        conf = self.dir / f"{self.name}.conf"
+        conf = self.dir / "lighttpd.conf"
         conf.write_text(self.configuration(port))
         argv = [shutil.which("lighttpd", path="/usr/sbin:/usr/bin"), "-D", "-f", conf]
-        self.program = Program(argv, self.dir / f"{self.name}.log")
+        self.program = Program(argv, self.dir / "lighttpd.log")
 
         def answers():
             if self.program.exit_code() is not None:
                 return "ended"
             try:
-                return rawhttp.Client(port).get("/healthz").status < 500 and "ready"
+                return rawhttp.Client(port).get(self.base + "/healthz").status < 500 and "ready"
             except (OSError, fcgi.Gone):
                 return None
 

@@ -98,7 +98,7 @@ static void take_shared(const char *folder)
 /* A pyramid whose file ends before its pixels do, and one whose tiles are too large. */
 static void write_broken(void)
 {
-	static const struct sample bomb = { .seed = 4,
+	static const struct sample bomb = { .is_flat = true,
 					    .levels = 1,
 					    .level = { { 100, 100, 4112, false } } };
 	static const struct sample cut = { .seed = 5,

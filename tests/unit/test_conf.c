@@ -126,7 +126,7 @@ static void mistakes_have_messages(void **state)
 		{ "{\"workers\": 1,}", ":1:15: string or '}' expected near '}'" },
 		{ "[]", ":1: wants an object, not an array" },
 		{ "7", ":1: wants an object, not an integer" },
-		{ "", ":1:0: '[' or '{' expected near end of file" },
+		{ "", ":1:0: unexpected token near end of file" },
 	};
 
 	(void)state;

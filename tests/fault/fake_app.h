@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tiny application in place of src/app, and the few calls that the server makes of the
+ * layers below it. Defined here, they win over the archive's. Paths say what is to
+ * happen: /hold, /gone, /abort, /none, /pid, /big; any other one is echoed.
+ */
+#ifndef SC_TESTS_FAKE_APP_H
+#define SC_TESTS_FAKE_APP_H
+
+#include "folder.h"
+#include "slidecache/app.h"
+#include "slidecache/catalogue.h"
+
+#define BIG_BODY 4000000
+
+struct sc_app {
+	int nothing;
+};
+
+enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
+			   struct sc_err *err)
+{
+	if (access(path_in("refuse"), F_OK) == 0)
+		return sc_fail(err, SC_UNAVAILABLE, "the test wants no application");
+	*out = sc_alloc(sizeof(**out));
+	(void)conf;
+	return SC_OK;
+}
+
+void sc_app_close(struct sc_app *a)
+{
+	free(a);
+}
+
+void sc_app_idle(struct sc_app *a)
+{
+	(void)a;
+	mark("idle");
+}
+
+/* /gone: waits until the client is gone, and leaves a mark. */
+static void wait_gone(const struct sc_request *rq)
+{
+	int64_t end = sc_mono_us() + DEADLINE_US;
+
+	mark("gone-began");
+	while (sc_mono_us() < end && !rq->peer_gone(rq))
+		sc_sleep_us(1000);
+	if (rq->peer_gone(rq))
+		mark("gone");
+}
+
+/* /hold: is busy until the test lays down "release". */
+static void hold(void)
+{
+	mark("held");
+	while (access(path_in("release"), F_OK) != 0)
+		sc_sleep_us(1000);
+}
+
+static void answer_echo(const struct sc_request *rq, struct sc_response *rs)
+{
+	const char *x = rq->header(rq, "HTTP_X_TEST");
+
+	sc_buf_printf(&rs->body, "%s %s x=%s body=%zu:", sc_method_name(rq->method),
+		      rq->uri, x ? x : "NULL", rq->body.len);
+	sc_buf_append(&rs->body, rq->body.data, rq->body.len < 20 ? rq->body.len : 20);
+}
+
+static void answer_big(struct sc_response *rs)
+{
+	for (int i = 0; i < BIG_BODY / 4; i++) {
+		unsigned char word[4] = { (unsigned char)(i >> 24),
+					  (unsigned char)(i >> 16),
+					  (unsigned char)(i >> 8), (unsigned char)i };
+
+		sc_buf_append(&rs->body, word, 4);
+	}
+}
+
+void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs)
+{
+	(void)a;
+	rs->status = 200;
+	rs->content_type = "text/plain";
+	if (strcmp(rq->uri, "/hold") == 0)
+		hold();
+	else if (strcmp(rq->uri, "/gone") == 0)
+		wait_gone(rq);
+	else if (strcmp(rq->uri, "/abort") == 0)
+		abort();
+	else if (strcmp(rq->uri, "/none") == 0)
+		rs->status = 204;
+	if (strcmp(rq->uri, "/pid") == 0)
+		sc_buf_printf(&rs->body, "%d", (int)getpid());
+	else if (strcmp(rq->uri, "/big") == 0)
+		answer_big(rs);
+	else
+		answer_echo(rq, rs);
+}
+
+struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
+{
+	return (struct sc_cache_options){ .name = sc_conf_cache_names[i],
+					  .location = conf->caches[i].location };
+}
+
+enum sc_status sc_cache_check(const struct sc_cache_options *o, struct sc_err *err)
+{
+	(void)o, (void)err;
+	mark("checked");
+	return SC_OK;
+}
+
+enum sc_status sc_cache_sync(const struct sc_cache_options *o, struct sc_err *err)
+{
+	(void)o, (void)err;
+	mark("synced");
+	return SC_OK;
+}
+
+int sc_cache_backend_known(const char *name)
+{
+	return strcmp(name, "embedded") == 0 || strcmp(name, "null") == 0;
+}
+
+const char *sc_cache_backend_names(void)
+{
+	return "embedded, null";
+}
+
+enum sc_status sc_catalogue_scan(const char *path, const char *root,
+				 struct sc_scan_result *out, struct sc_err *err)
+{
+	(void)path, (void)root, (void)err;
+	mark("scan-began");
+	while (access(path_in("slow-scan"), F_OK) == 0)
+		sc_sleep_us(1000);
+	mark("scanned");
+	*out = (struct sc_scan_result){ .added = 1, .total = 1 };
+	return SC_OK;
+}
+
+#endif

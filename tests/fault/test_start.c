@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The start of slidecached: its command line, what can be wrong with it, every kind of
+ * listener, the service manager, the user it becomes and the users it listens to.
+ */
+#include "server_fixture.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pwd.h>
+
+/* ---- the command line ---- */
+
+static void wrong_flags_are_usage(void **state)
+{
+	(void)state;
+	EXPECT_EXIT(2, "unrecognized option '--nope'", "--nope");
+	EXPECT_EXIT(2, "requires an argument", "--slides");
+	EXPECT_EXIT(2, "\"x\" is no flag", "x");
+	EXPECT_EXIT(2, "--set wants NAME=VALUE, not workers", "--set", "workers");
+	EXPECT_EXIT(2, "unknown option \"worker\"; the nearest is \"workers\"", "--set",
+		    "worker=3");
+	EXPECT_EXIT(2, "workers: wants an integer, not \"many\"", "--workers", "many");
+	EXPECT_EXIT(2, "workers: 9999 is not within 0..512", "--workers", "9999");
+}
+
+static void wrong_values_are_failures(void **state)
+{
+	char text[512];
+
+	(void)state;
+	EXPECT_EXIT(1, "/nonexistent.json: No such file", "--config", "/nonexistent.json",
+		    "--check-config");
+	EXPECT_EXIT(1, "base_path: wants", "--check-config", "--set", "base_path=x");
+	EXPECT_EXIT(1, "listen: wants unix:/path, HOST:PORT", "--check-config",
+		    "--listen", "nowhere");
+	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "h:70000");
+	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "::1:80");
+	EXPECT_EXIT(1, "listen: fd: wants a number", "--check-config", "--listen",
+		    "fd:x");
+	EXPECT_EXIT(1, "caches.default.backend: \"disk\" is none of embedded, null",
+		    "--check-config", "--set", "caches.default.backend=disk");
+	(void)snprintf(text, sizeof(text), "unix:/%0200d", 0);
+	EXPECT_EXIT(1, "the socket's path has 201 bytes", "--check-config", "--listen",
+		    text);
+}
+
+static void what_only_a_start_can_find_is_a_failure(void **state)
+{
+	char listen[256];
+	char plain[256];
+
+	(void)state;
+	(void)snprintf(listen, sizeof(listen), "unix:%s", path_in("s"));
+	EXPECT_EXIT(1, "slides.root: /nonexistent: No such file", "--listen", listen,
+		    "--slides", "/nonexistent", "--state-dir", path_in("state"));
+	EXPECT_EXIT(1, "state_dir: /nonexistent/a/b cannot be made", "--listen", listen,
+		    "--state-dir", "/nonexistent/a/b");
+	EXPECT_EXIT(1, "user: there is no user no-such-user", "--listen", listen, "--set",
+		    "user=no-such-user", "--state-dir", path_in("state"));
+	EXPECT_EXIT(1, "descriptor 0 is not a listening socket", "--listen", "fd:0",
+		    "--state-dir", path_in("state"), "--slides", path_in("slides"));
+	EXPECT_EXIT(1, "systemd passed no socket", "--listen", "systemd", "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	(void)snprintf(plain, sizeof(plain), "unix:%s", path_in("log"));
+	EXPECT_EXIT(1, "exists and is not a socket", "--listen", plain, "--state-dir",
+		    path_in("state"), "--slides", path_in("slides"));
+	assert_int_equal(access(path_in("s"), F_OK), -1);
+	assert_int_equal(access(path_in("s.lock"), F_OK), -1);
+}
+
+static void questions_are_answered(void **state)
+{
+	(void)state;
+	EXPECT_EXIT(0, "slidecached 0.", "--version");
+	EXPECT_EXIT(0, "deepzoom.tile_size", "--help");
+	EXPECT_EXIT(0, "", "--check-config");
+	assert_string_equal(read_text("log"), "");
+	EXPECT_EXIT(0, "\"workers\": 5,", "--print-config", "--workers", "5");
+	EXPECT_EXIT(0, "\"cache_dir\": \"/z/cache\",", "--print-config", "--state-dir",
+		    "/z");
+}
+
+/* ---- listeners and the service manager ---- */
+
+static int listen_loopback(int family, uint16_t *port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(sa);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 100), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &n), 0);
+	*port = ntohs(sa.sin_port);
+	return fd;
+}
+
+static void assert_serves_tcp(uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	SC_AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+
+	put_request(&request, &(struct ask){ .uri = "/big" });
+	assert_int_equal(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	send_bytes(fd, request.data, request.len);
+	assert_true(read_reply(fd, &reply));
+	assert_in_range(reply.len, BIG_BODY, BIG_BODY + 200);
+}
+
+static void an_inherited_descriptor_serves(void **state)
+{
+	uint16_t port = 0;
+	SC_AUTO_FD fd = listen_loopback(AF_INET, &port);
+	const char *const argv[] = { "--listen",	"fd:0",	       "--slides",
+				     path_in("slides"), "--state-dir", path_in("state"),
+				     "--workers",	"2",	       NULL };
+
+	(void)state;
+	master = start_program(argv, fd);
+	wait_log("ready:");
+	assert_serves_tcp(port);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+}
+
+/* Port 0: the kernel's choice, which the log names. */
+static void a_tcp_address_serves(void **state)
+{
+	static const char *const hosts[] = { "127.0.0.1", "localhost" };
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		char listen_at[64];
+		const char *const argv[] = { "--listen",    listen_at,
+					     "--slides",    path_in("slides"),
+					     "--state-dir", path_in("state"),
+					     "--workers",   "1",
+					     NULL };
+		const char *at = NULL;
+		uint64_t port = 0;
+
+		(void)state;
+		(void)unlink(path_in("log"));
+		(void)snprintf(listen_at, sizeof(listen_at), "%s:0", hosts[i]);
+		master = start_program(argv, -1);
+		wait_log("ready:");
+		at = strstr(read_text("log"), "listening on ");
+		assert_non_null(at);
+		at += strcspn(at, "0123456789[");
+		/* "localhost" may be ::1, which this client does not speak. */
+		if (*at != '[') {
+			at = strchr(at, ':') + 1;
+			assert_true(sc_parse_u64(sc_bytes_of(at, strcspn(at, "\n")),
+						 65535, &port));
+			assert_serves_tcp((uint16_t)port);
+		}
+		assert_int_equal(kill(master, SIGTERM), 0);
+		assert_int_equal(wait_exit(master), 0);
+		master = 0;
+	}
+}
+
+static void the_service_manager_is_told(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	SC_AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval tv = { .tv_sec = DEADLINE_US / SC_US_PER_S };
+	char text[256] = "";
+	char want[64];
+
+	(void)state;
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.90s/notify", dir);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	assert_int_equal(setenv("NOTIFY_SOCKET", sa.sun_path, 1), 0);
+	start_server(NULL, NULL, NULL, NULL);
+	(void)unsetenv("NOTIFY_SOCKET");
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	(void)snprintf(want, sizeof(want), "READY=1\nMAINPID=%d\nSTATUS=2 workers",
+		       (int)master);
+	assert_memory_equal(text, want, strlen(want));
+	stop_server();
+	(void)memset(text, 0, sizeof(text));
+	assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, "STOPPING=1");
+}
+
+/* systemd's way: descriptor 3, and an environment that names this very process. */
+static void a_socket_of_systemd_serves(void **state)
+{
+	uint16_t port = 0;
+	int fd = listen_loopback(AF_INET, &port);
+
+	(void)state;
+	(void)fflush(NULL);
+	master = fork();
+	if (master == 0) {
+		char *argv[] = { strdup("slidecached"),	    strdup("--listen"),
+				 strdup("systemd"),	    strdup("--slides"),
+				 strdup(path_in("slides")), strdup("--state-dir"),
+				 strdup(path_in("state")),  NULL };
+		char pid[16];
+
+		log_to_file();
+		(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+		(void)setenv("LISTEN_PID", pid, 1);
+		(void)setenv("LISTEN_FDS", "1", 1);
+		(void)dup2(fd, 3);
+		if (fd != 3)
+			(void)close(fd);
+		_exit(sc_server_main(7, argv));
+	}
+	(void)close(fd);
+	wait_log("ready:");
+	assert_serves_tcp(port);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+}
+
+/* ---- users ---- */
+
+static uid_t owner_of(const char *name)
+{
+	struct stat st = { 0 };
+
+	assert_int_equal(stat(path_in(name), &st), 0);
+	return st.st_uid;
+}
+
+/* Root becomes the user that was asked for; anybody else is told that only root can. */
+static void the_user_is_changed(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+
+	(void)state;
+	assert_non_null(nobody);
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(chmod(path_in("slides"), 0755), 0);
+	if (geteuid() != 0) {
+		EXPECT_EXIT(1, "only root can become nobody", "--set", "user=nobody",
+			    "--state-dir", path_in("state"));
+		return;
+	}
+	start_server("--set", "user=nobody", NULL, NULL);
+	assert_serves();
+	wait_file("scanned");
+	assert_int_equal(owner_of("scanned"), nobody->pw_uid);
+	assert_int_equal(owner_of("checked"), nobody->pw_uid);
+	assert_int_equal(owner_of("state"), nobody->pw_uid);
+	assert_int_equal(owner_of("state/cache"), nobody->pw_uid);
+	stop_server();
+}
+
+/* As another user: whether the server says anything to it. */
+static int try_as(uid_t uid)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		SC_AUTO_BUF request = SC_BUF_INIT;
+		SC_AUTO_BUF reply = SC_BUF_INIT;
+		int fd = setresuid(uid, uid, uid) == 0 ? try_connect() : -1;
+
+		if (fd < 0)
+			_exit(2);
+		put_request(&request, &(struct ask){ .uri = "/x" });
+		send_bytes(fd, request.data, request.len);
+		_exit(read_reply(fd, &reply) ? 0 : 1);
+	}
+	return wait_exit(pid);
+}
+
+/* Whoever may open the socket is still asked for the name; only root can try both. */
+static void strangers_are_refused(void **state)
+{
+	bool root = geteuid() == 0;
+	uid_t stranger = root ? 54321 : geteuid();
+	uid_t known = root ? getpwnam("nobody")->pw_uid : geteuid();
+
+	(void)state;
+	assert_int_equal(chmod(dir, 0777), 0);
+	start_server("--set", "peer_users=nobody,no-such-user", "--set",
+		     "socket_mode=0666");
+	wait_log("peer_users: there is no user no-such-user");
+	assert_int_equal(try_as(known), 0);
+	assert_int_equal(try_as(stranger), root ? 1 : 0);
+	if (root)
+		wait_log("connection refused: user 54321 is not in peer_users");
+	assert_serves();
+	stop_server();
+}
+
+#define PLAIN(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PLAIN(wrong_flags_are_usage),
+		PLAIN(wrong_values_are_failures),
+		PLAIN(what_only_a_start_can_find_is_a_failure),
+		PLAIN(questions_are_answered),
+		PLAIN(an_inherited_descriptor_serves),
+		PLAIN(a_tcp_address_serves),
+		PLAIN(the_service_manager_is_told),
+		PLAIN(a_socket_of_systemd_serves),
+		PLAIN(the_user_is_changed),
+		PLAIN(strangers_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
