@@ -125,12 +125,12 @@ tidy:
 	@tests/lint/tidy
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
-bench: packages-build-run-check
+bench: packages-build-run-check-bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B tests/bench/bench.py
-coverage: packages-build-run-check
+coverage: packages-build-run-check-coverage
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 check-all
-	@tests/lib/coverage $(BUILD)/coverage
+	@gcovr --root . --filter src/ --object-directory $(BUILD)/coverage --print-summary
 
 install: all www
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \

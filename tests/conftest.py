@@ -29,9 +29,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def good_files(tmp_path_factory):
-    """The shared slides that open, and one that make-slide writes."""
-    made = slides.make_slide(tmp_path_factory.mktemp("slides"))
-    return [*slides.shared(""), made]
+    """The shared slides that open, and made ones: slides.MADE."""
+    return [*slides.shared(""), *slides.make_all(tmp_path_factory.mktemp("slides"))]
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ SC_MUST enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **o
 void sc_app_close(struct sc_app *a);
 /* Always leaves a complete response: errors become a status and {"detail": "..."}. */
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs);
-/* Once in a while, between two requests: opens stores that could not be opened before. */
+/* Once in a while, between two requests: opens stores that could not be opened before,
+ * closes slides that nobody asked for lately. */
 void sc_app_idle(struct sc_app *a);
 
 /*

@@ -9,8 +9,8 @@
  *  - Damage: LMDB reads through a memory map, so a damaged file can kill its reader. The
  *    probe reads it in a child process first. What is damaged is moved to PATH.damaged
  *    and others notice (sc_lmdb_dir_current) that the file is another one.
- *  - A handle belongs to the process that made it; one handle a process and directory,
- *    because closing a second one would drop the first one's reader lock. Prepare refuses.
+ *  - A handle belongs to the process that made it; one handle a process and directory
+ *    (prepare refuses): closing a second one would drop the first one's reader lock.
  */
 #ifndef SLIDECACHE_LMDB_DIR_H
 #define SLIDECACHE_LMDB_DIR_H
@@ -32,7 +32,7 @@ typedef int (*sc_lmdb_walk_fn)(struct MDB_txn *txn, bool full);
 struct sc_lmdb_dir_options {
 	const char *path;
 	const char *what;	       /* for messages: "cache store" */
-	const char *const *companions; /* names of further files of the store, NULL ends */
+	const char *const *companions; /* further files of the store, NULL ends */
 	uint64_t map_size;
 	unsigned env_flags; /* of mdb_env_open */
 	int gate_ms;	    /* deadline of the gate at open and close */

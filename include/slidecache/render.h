@@ -56,6 +56,8 @@ SC_MUST enum sc_status sc_renderer_new(const struct sc_conf *conf,
 				       struct sc_slide_root *root,
 				       struct sc_renderer **out, struct sc_err *err);
 void sc_renderer_free(struct sc_renderer *r);
+/* Between two requests: gives back slides and pictures that nobody asked for lately. */
+void sc_renderer_idle(struct sc_renderer *r);
 
 /* version: of the kind's named cache; image_version: of image/ID. SC_NOT_FOUND: no such
  * plane or file. No slide is opened. */

@@ -51,6 +51,10 @@ struct sc_err {
 /* Fills err and returns status, so that "return sc_fail(...)" is one line. */
 enum sc_status sc_fail(struct sc_err *err, enum sc_status status, const char *fmt, ...)
 	SC_PRINTF(3, 4);
+#ifdef __clang_analyzer__
+/* What the analyzer cannot see from here: the status given is the one returned. */
+#define sc_fail(err, status, ...) (sc_fail((err), (status), __VA_ARGS__), (status))
+#endif
 
 /* Puts "prefix: " before the text that err already has; returns err->status. */
 enum sc_status sc_fail_in(struct sc_err *err, const char *prefix);

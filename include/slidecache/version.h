@@ -11,8 +11,8 @@
  *  - A change that was acknowledged (SC_OK) is durable and seen by every later read, of
  *    any process. A change that was not acknowledged may or may not have happened.
  *  - Several names change together or not at all. A new version always differs.
- *  - A name that should exist (one of the started ones, or image/ID) and is missing gets a
- *    fresh random version, atomically. Nothing ever comes back under an old version.
+ *  - A name that should exist (one of the started ones, or image/ID) and is missing
+ *    gets a fresh random version, atomically. Nothing comes back under an old version.
  *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID.
  *
  * Open after fork; one thread.
@@ -24,7 +24,7 @@
 
 #include "slidecache/bytes.h"
 
-#define SC_VERSION_LEN 8
+#define SC_VERSION_LEN	    8
 #define SC_VERSION_NAME_MAX 128
 
 struct sc_version {
@@ -39,6 +39,7 @@ struct sc_versions;
 struct sc_versions_options {
 	const char *backend;  /* a row of the table of stores: "embedded" */
 	const char *location; /* embedded: a directory, made when missing */
+	int timeout_ms;	      /* how long a change waits for others; 0: 5000 */
 };
 
 SC_MUST enum sc_status sc_versions_open(const struct sc_versions_options *o,
@@ -52,12 +53,14 @@ SC_MUST enum sc_status sc_versions_get(struct sc_versions *v, const char *const 
 /* All, sorted by name. *out is allocated with malloc; the caller frees it. */
 SC_MUST enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out,
 					size_t *n, struct sc_err *err);
-/* Who changes from now on: recorded as changed_by. Default: the program's name and user. */
+/* Who changes from now on: recorded as changed_by. Default: program's name and user. */
 void sc_versions_set_actor(struct sc_versions *v, const char *actor);
-SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v, const char *const *names,
-					   size_t n, struct sc_err *err);
+SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v,
+					   const char *const *names, size_t n,
+					   struct sc_err *err);
 /* All of them, image/ID included. */
-SC_MUST enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *err);
+SC_MUST enum sc_status sc_invalidate_all_caches(struct sc_versions *v,
+						struct sc_err *err);
 
 /* SC_INVALID with a sentence unless name is well formed. */
 SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *err);

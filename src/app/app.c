@@ -106,6 +106,7 @@ void sc_app_close(struct sc_app *a)
 void sc_app_idle(struct sc_app *a)
 {
 	sc_app_retry(a);
+	sc_renderer_idle(a->renderer);
 }
 
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs)

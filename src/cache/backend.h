@@ -36,9 +36,9 @@ struct sc_backend_ops {
 	 * NULL: always a miss. */
 	enum sc_status (*get)(void *backend, struct sc_bytes key, struct sc_buf *out,
 			      struct sc_err *err);
-	/* SC_OK: the next get of any process finds it, replacing what was there. SC_TIMEOUT:
-	 * the store was busy. SC_TOO_LARGE. On failure the old value may be gone.
-	 * NULL: nothing is ever stored. */
+	/* SC_OK: the next get of any process finds it, replacing what was there.
+	 * SC_TIMEOUT: the store was busy. SC_TOO_LARGE. On failure the old value may be
+	 * gone. NULL: nothing is ever stored. */
 	enum sc_status (*set)(void *backend, struct sc_bytes key, struct sc_bytes stored,
 			      struct sc_err *err);
 	/* SC_OK also when nothing was there. NULL exactly if set is. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_LEN 36
+#define BOOT_ID_LEN  36
 #define LINE_MAX_LEN 80
 
 static size_t read_small(const char *path, char *out, size_t cap)

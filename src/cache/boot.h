@@ -14,9 +14,9 @@
 #include "slidecache/bytes.h"
 
 enum sc_boot_state {
-	SC_BOOT_LOST,	 /* not to be believed: unknown, or another boot and not synced */
+	SC_BOOT_LOST, /* not to be believed: unknown, or another boot and not synced */
 	SC_BOOT_UNSYNCED, /* this boot, not synced */
-	SC_BOOT_SYNCED,	 /* on disk, in this boot or another */
+	SC_BOOT_SYNCED,	  /* on disk, in this boot or another */
 };
 
 enum sc_boot_state sc_boot_read(const char *path);

@@ -37,9 +37,9 @@ static enum sc_status check_options(const struct sc_cache_options *o, struct sc_
 	if (!o->name || o->name[0] == '\0')
 		return sc_fail(err, SC_INVALID, "a cache needs a name");
 	if (!sc_backend_find(o->backend))
-		return sc_fail(err, SC_INVALID, "cache %s: unknown backend \"%s\" (known: %s)",
-			       o->name, o->backend ? o->backend : "",
-			       sc_cache_backend_names());
+		return sc_fail(err, SC_INVALID,
+			       "cache %s: unknown backend \"%s\" (known: %s)", o->name,
+			       o->backend ? o->backend : "", sc_cache_backend_names());
 	if (o->slot >= SC_CACHE_SLOTS)
 		return sc_fail(err, SC_INVALID, "cache %s: slot %u is over %d", o->name,
 			       o->slot, SC_CACHE_SLOTS - 1);

@@ -15,15 +15,15 @@
 #include "slidecache/clock.h"
 #include "slidecache/metrics.h"
 
-#define VALUE_MAX ((size_t)16 << 20)
-#define STORED_MAX (VALUE_MAX + SC_ENTRY_OVERHEAD_MAX)
+#define VALUE_MAX    ((size_t)16 << 20)
+#define STORED_MAX   (VALUE_MAX + SC_ENTRY_OVERHEAD_MAX)
 #define OPEN_WAIT_MS 5000
 /* While another process sits on the gate every set would cost the full deadline. */
 #define CROWDED_WAIT_MS 1
-#define LOOK_EVERY 256	    /* reads, between two looks at the directory */
-#define READERS_EVERY 256   /* writes, between two looks for dead readers */
-#define FULL_PAUSE_US SC_US_PER_S
-#define SMALL_VALUE ((uint64_t)64 << 10)
+#define LOOK_EVERY	256 /* reads, between two looks at the directory */
+#define READERS_EVERY	256 /* writes, between two looks for dead readers */
+#define FULL_PAUSE_US	SC_US_PER_S
+#define SMALL_VALUE	((uint64_t)64 << 10)
 
 static enum sc_status open_embedded(const struct sc_cache_options *o, void **out,
 				    struct sc_err *err)
@@ -195,7 +195,8 @@ static int put_into_full(struct sc_embedded *e, struct sc_bytes key,
 			 struct sc_bytes stored, uint64_t charge)
 {
 	int dead = 0;
-	uint64_t bytes = 2 * charge + (charge <= SMALL_VALUE ? e->o.max_size_mb << 16 : 0);
+	uint64_t bytes =
+		2 * charge + (charge <= SMALL_VALUE ? e->o.max_size_mb << 16 : 0);
 
 	(void)mdb_reader_check(e->dir.env, &dead);
 	int rc = free_bytes(e, bytes);
@@ -203,8 +204,8 @@ static int put_into_full(struct sc_embedded *e, struct sc_bytes key,
 		rc = free_bytes(e, 0);
 	if (rc == 0)
 		rc = put(e, key, stored);
-	/* A stopped reader may pin what is free: do not evict everything meanwhile. A large
-	 * value may just not fit anywhere, which says nothing about others. */
+	/* A stopped reader may pin what is free: do not evict everything meanwhile. A
+	 * large value may just not fit anywhere, which says nothing about others. */
 	if (rc == MDB_MAP_FULL && charge <= SMALL_VALUE)
 		e->full_until_us = sc_mono_us() + FULL_PAUSE_US;
 	return rc;

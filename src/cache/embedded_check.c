@@ -20,7 +20,8 @@ static enum sc_status check_size(struct sc_embedded *e, struct sc_err *err)
 
 	if (!sc_lmdb_dir_exists(&e->dir, &size) || size <= e->dir.o.map_size)
 		return SC_OK;
-	(void)snprintf(why, sizeof why, "cache store %.150s: larger than max_size_mb allows",
+	(void)snprintf(why, sizeof why,
+		       "cache store %.150s: larger than max_size_mb allows",
 		       e->o.location);
 	return sc_embedded_discard(e, false, why, err);
 }

@@ -16,9 +16,9 @@
 
 /* What one set may spend: some milliseconds at worst. On average it is little, because
  * each way back to the tail was paid for by a hit. */
-#define CHANCES_MAX 256
+#define CHANCES_MAX	 256
 #define CHANCE_BYTES_MAX ((size_t)4 << 20)
-#define EVICTIONS_MAX 4096
+#define EVICTIONS_MAX	 4096
 
 struct spending {
 	unsigned chances;

@@ -13,11 +13,11 @@
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 
-#define MIB ((uint64_t)1 << 20)
+#define MIB	    ((uint64_t)1 << 20)
 #define SIZE_MB_MAX ((uint64_t)1 << 22) /* 4 TiB: twice that still fits a map */
 /* Room for the trees, for what readers still see, and for holes too small for a value. */
 #define MAP_EXTRA (64 * MIB)
-#define RETRY_US SC_US_PER_S
+#define RETRY_US  SC_US_PER_S
 
 static const char *const companions[] = { "touch", "boot", NULL };
 
@@ -194,8 +194,8 @@ enum sc_status sc_embedded_ensure(struct sc_embedded *e, bool look, struct sc_er
 		return SC_OK;
 	int64_t now_us = sc_mono_us();
 	if (!e->dir.env && now_us < e->retry_us)
-		return sc_fail(err, SC_UNAVAILABLE, "cache store %s: closed after an error",
-			       e->o.location);
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "cache store %s: closed after an error", e->o.location);
 	sc_embedded_close(e);
 	enum sc_status status = sc_embedded_open(e, e->o.timeout_ms, err);
 	e->retry_us = status == SC_OK ? 0 : now_us + RETRY_US;

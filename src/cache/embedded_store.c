@@ -11,7 +11,7 @@
 #include "cache/embedded.h"
 
 #define RECORD_FORMAT 1
-#define PLACE_LEN sizeof(uint64_t)
+#define PLACE_LEN     sizeof(uint64_t)
 /* LMDB's own, per page and per record of a leaf (lmdb.h does not tell). */
 #define PAGE_HEADER 16
 #define NODE_HEADER 8
@@ -60,7 +60,6 @@ int sc_embedded_dbs_open(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *d
 	return rc;
 }
 
-
 int sc_embedded_counters_get(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
 			     struct sc_embedded_counters *c)
 {
@@ -107,7 +106,8 @@ uint64_t sc_embedded_charge(const struct sc_embedded_dbs *dbs, size_t key_len,
 		own_pages = (PAGE_HEADER - 1 + value) / page + 1;
 		value = sizeof(uint64_t); /* the leaf holds a page number */
 	}
-	size_t leaves = 2 * (NODE_HEADER + sizeof(uint16_t) + key_len) + value + PLACE_LEN;
+	size_t leaves =
+		2 * (NODE_HEADER + sizeof(uint16_t) + key_len) + value + PLACE_LEN;
 	return own_pages * page + leaves + leaves / 2;
 }
 

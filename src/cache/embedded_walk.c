@@ -13,7 +13,7 @@
 #include "cache/entry.h"
 
 /* LMDB's tree of free pages has this number, and each file two meta pages. */
-#define FREE_DBI ((MDB_dbi)0)
+#define FREE_DBI   ((MDB_dbi)0)
 #define META_PAGES 2
 
 struct walk {

@@ -12,11 +12,18 @@
 #include "slidecache/hash.h"
 
 #define FORMAT_VERSION 1
-#define HEADER_LEN 32
-#define SUM_LEN 8
+#define HEADER_LEN     32
+#define SUM_LEN	       8
 
-enum { AT_VERSION = 4, AT_FLAGS, AT_MIME_LEN, AT_KEY_LEN, AT_CREATED, AT_EXPIRES = 16,
-       AT_LENGTH = 24 };
+enum {
+	AT_VERSION = 4,
+	AT_FLAGS,
+	AT_MIME_LEN,
+	AT_KEY_LEN,
+	AT_CREATED,
+	AT_EXPIRES = 16,
+	AT_LENGTH = 24
+};
 
 static const unsigned char magic[4] = { 'S', 'C', 'e', 'n' };
 
@@ -50,8 +57,8 @@ enum sc_status sc_entry_encode(const struct sc_entry_meta *meta, struct sc_bytes
 	size_t start = out->len;
 
 	if (!is_mime(meta->mime))
-		return sc_fail(err, SC_INVALID,
-			       "a MIME type has 1 to %d printable bytes", SC_MIME_MAX);
+		return sc_fail(err, SC_INVALID, "a MIME type has 1 to %d printable bytes",
+			       SC_MIME_MAX);
 	if (meta->key.len < 1 || meta->key.len > SC_KEY_MAX)
 		return sc_fail(err, SC_INVALID, "a key has 1 to %d bytes", SC_KEY_MAX);
 	memcpy(header, magic, sizeof magic);
@@ -107,7 +114,8 @@ enum sc_status sc_entry_decode(struct sc_bytes stored, struct sc_bytes key,
 		.created_us = (int64_t)get_u64(stored.data + AT_CREATED),
 		.expires_us = (int64_t)get_u64(stored.data + AT_EXPIRES),
 	};
-	*value = sc_bytes_of(echo.data + echo.len, (size_t)get_u64(stored.data + AT_LENGTH));
+	*value = sc_bytes_of(echo.data + echo.len,
+			     (size_t)get_u64(stored.data + AT_LENGTH));
 	return SC_OK;
 }
 

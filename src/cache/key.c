@@ -32,8 +32,9 @@ static enum sc_status check_part(const struct part *p, struct sc_bytes s,
 				 struct sc_err *err)
 {
 	if (s.len < p->min || s.len > p->max)
-		return sc_fail(err, SC_INVALID, "cache key: the %s has %zu bytes, not %zu to %zu",
-			       p->what, s.len, p->min, p->max);
+		return sc_fail(err, SC_INVALID,
+			       "cache key: the %s has %zu bytes, not %zu to %zu", p->what,
+			       s.len, p->min, p->max);
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = s.data[i];
 
@@ -65,8 +66,9 @@ enum sc_status sc_cache_key(const char *prefix, const char *version, struct sc_b
 			return status;
 	}
 	if (total > SC_KEY_MAX)
-		return sc_fail(err, SC_INVALID, "cache key: %zu bytes are over the limit of %d",
-			       total, SC_KEY_MAX);
+		return sc_fail(err, SC_INVALID,
+			       "cache key: %zu bytes are over the limit of %d", total,
+			       SC_KEY_MAX);
 	for (size_t i = 0; i < 3; i++) {
 		if (i > 0)
 			out[at++] = ':';

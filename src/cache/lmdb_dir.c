@@ -23,9 +23,9 @@
 
 #define GATE_OFFSET 0
 /* Processes of all pools and tools on one store; a table row has 64 bytes. */
-#define READERS_MAX 1024
+#define READERS_MAX   1024
 #define NAMED_DBS_MAX 8
-#define PROBE_MS 20000
+#define PROBE_MS      20000
 
 /* Return codes that a sound file never gives to a correct caller. */
 static const int damage[] = {
@@ -45,7 +45,8 @@ enum sc_status sc_lmdb_status(int rc)
 enum sc_status sc_lmdb_fail(struct sc_lmdb_dir *d, struct sc_err *err, int rc,
 			    const char *doing)
 {
-	/* A failed write of the meta page poisons the handle, not the file: open again. */
+	/* A failed write of the meta page poisons the handle, not the file: open again.
+	 */
 	if (rc == MDB_PANIC)
 		d->ino = 0;
 	return sc_fail(err, sc_lmdb_status(rc), "%s %s: %s: %s", d->o.what, d->o.path,
@@ -59,7 +60,8 @@ static uint64_t owner_offset(pid_t pid)
 }
 
 enum sc_status sc_lmdb_dir_prepare(struct sc_lmdb_dir *d,
-				   const struct sc_lmdb_dir_options *o, struct sc_err *err)
+				   const struct sc_lmdb_dir_options *o,
+				   struct sc_err *err)
 {
 	char path[PATH_MAX];
 	SC_AUTO_FD fd = -1;
@@ -201,8 +203,8 @@ static enum sc_status remember_file(struct sc_lmdb_dir *d, struct sc_err *err)
 	int fd = -1;
 
 	if (mdb_env_get_fd(d->env, &fd) != 0 || fstat(fd, &st) < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "%s %s: cannot be examined", d->o.what,
-			       d->o.path);
+		return sc_fail(err, SC_UNAVAILABLE, "%s %s: cannot be examined",
+			       d->o.what, d->o.path);
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
 	return SC_OK;

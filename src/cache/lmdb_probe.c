@@ -77,7 +77,7 @@ static void run_child(struct sc_lmdb_dir *d, bool full, int limit_ms, int fd)
 
 	become_probe(limit_ms);
 	v.status = (unsigned char)walk_store(d, full, &err);
-	snprintf(v.text, sizeof v.text, "%s", err.text);
+	(void)snprintf(v.text, sizeof v.text, "%s", err.text);
 	/* A parent that is gone wants no answer. */
 	(void)!write(fd, &v, sizeof v);
 	_exit(0);

@@ -17,7 +17,7 @@
 
 #include "slidecache/hash.h"
 
-#define SLOTS ((size_t)1 << 20)
+#define SLOTS	  ((size_t)1 << 20)
 #define SLOT_MASK (SLOTS - 1)
 
 struct sc_touch_map {
@@ -113,7 +113,8 @@ bool sc_touch_take(struct sc_touch *t, struct sc_bytes key)
 
 bool sc_touch_retired(const struct sc_touch *t)
 {
-	return t->map && atomic_load_explicit(&t->map->retired, memory_order_relaxed) != 0;
+	return t->map &&
+	       atomic_load_explicit(&t->map->retired, memory_order_relaxed) != 0;
 }
 
 void sc_touch_retire(struct sc_touch *t)

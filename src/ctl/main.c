@@ -31,18 +31,19 @@ static const struct sc_command commands[] = {
 
 static void print_help(FILE *out)
 {
-	fputs("usage: slidecachectl [OPTION...] COMMAND [ARGUMENT...]\n\n"
-	      "  --config FILE      configuration (default " SC_CONF_DEFAULT_FILE ")\n"
-	      "  --state-dir DIR    as slidecached's option\n"
-	      "  --slides DIR       as slidecached's option\n"
-	      "  --set NAME=VALUE   any other option of the configuration\n"
-	      "  --json             print JSON\n"
-	      "  --help, --version\n\n",
-	      out);
+	(void)fputs("usage: slidecachectl [OPTION...] COMMAND [ARGUMENT...]\n\n"
+		    "  --config FILE      configuration (default " SC_CONF_DEFAULT_FILE
+		    ")\n"
+		    "  --state-dir DIR    as slidecached's option\n"
+		    "  --slides DIR       as slidecached's option\n"
+		    "  --set NAME=VALUE   any other option of the configuration\n"
+		    "  --json             print JSON\n"
+		    "  --help, --version\n\n",
+		    out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage,
-			commands[i].help);
-	fputs("\nExit code: 0 ok, 1 failed, 2 usage.\n", out);
+		(void)fprintf(out, "  %s %s\n      %s\n", commands[i].name,
+			      commands[i].usage, commands[i].help);
+	(void)fputs("\nExit code: 0 ok, 1 failed, 2 usage.\n", out);
 }
 
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,

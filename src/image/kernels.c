@@ -62,9 +62,9 @@ static uint32_t sum_box(const struct sc_boxes *b, const unsigned char *in)
 static void mean_plain(const struct sc_boxes *b)
 {
 	uint32_t area = b->columns * b->rows;
-	uint32_t reciprocal = sc_area_reciprocal(area);
+	uint32_t reciprocal = area ? sc_area_reciprocal(area) : 0;
 
-	for (size_t i = 0; i < (size_t)b->n * 4; i++) {
+	for (size_t i = 0; area && i < (size_t)b->n * 4; i++) {
 		const unsigned char *in = b->in + i / 4 * b->columns * 4 + i % 4;
 		uint32_t sum = sum_box(b, in) + area / 2;
 
@@ -91,9 +91,10 @@ static const struct sc_kernels *const variants[] = {
 
 const struct sc_kernels *sc_kernels_best(void)
 {
-	size_t i = 0;
+	size_t last = sizeof(variants) / sizeof(variants[0]) - 1;
 
-	while (!variants[i]->usable())
-		i++;
-	return variants[i];
+	for (size_t i = 0; i < last; i++)
+		if (variants[i]->usable())
+			return variants[i];
+	return variants[last];
 }

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "slidecache/clock.h"
 #include "slidecache/filelock.h"
 #include "slidecache/metrics.h"
 
@@ -84,6 +85,15 @@ void sc_renderer_free(struct sc_renderer *r)
 	sc_slide_pool_free(r->pool);
 	sc_close_fd(&r->flight_fd);
 	free(r);
+}
+
+#define SLIDE_IDLE_US (60 * SC_US_PER_S)
+
+void sc_renderer_idle(struct sc_renderer *r)
+{
+	sc_slide_pool_trim(r->pool, SLIDE_IDLE_US);
+	if (sc_slide_pool_open_count(r->pool) == 0)
+		sc_overview_release(&r->overview);
 }
 
 /* A file that was replaced explains any error better than the error itself does. */

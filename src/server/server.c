@@ -90,7 +90,7 @@ static enum sc_status check_caches(const struct sc_conf *conf, struct sc_err *er
 		struct sc_cache_options o = sc_app_cache_options(conf, i);
 
 		if (sc_cache_check(&o, err) != SC_OK)
-			return sc_fail_in(err, o.name);
+			return sc_fail_in(err, "cache");
 	}
 	return SC_OK;
 }
@@ -102,7 +102,7 @@ static void sync_caches(const struct sc_conf *conf)
 		struct sc_err err = { SC_OK, "" };
 
 		if (sc_cache_sync(&o, &err) != SC_OK)
-			sc_log_warning("cache %s: %s", o.name, err.text);
+			sc_log_warning("cache %s", err.text);
 	}
 }
 

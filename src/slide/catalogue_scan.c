@@ -7,7 +7,6 @@
  * the probe: a file that was still being copied differs at the next scan and is probed
  * again then.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -173,7 +173,7 @@ static enum sc_status identify(const struct sc_slide_root *r, const char *file,
 			       struct sc_identity *out, int *fd, struct sc_err *err)
 {
 	SC_AUTO_FD f = -1;
-	struct sc_identity id;
+	struct sc_identity id = { 0 };
 
 	if (sc_slide_root_fd(r, file, O_PATH, &f, err) != SC_OK ||
 	    stat_regular(f, &id, err) != SC_OK)
@@ -198,14 +198,14 @@ enum sc_status sc_slide_root_read(const struct sc_slide_root *r, const char *fil
 				  struct sc_identity *id, int *fd, struct sc_err *err)
 {
 	SC_AUTO_FD path_fd = -1;
-	struct sc_identity found;
+	struct sc_identity found = { 0 };
 	char self[32];
 	int f;
 
 	if (identify(r, file, &found, &path_fd, err) != SC_OK)
 		return err->status;
 	/* Reopens the very inode that was looked at. */
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
 	f = open(self, O_RDONLY | O_CLOEXEC);
 	if (f < 0)
 		return fail_open(errno, err);

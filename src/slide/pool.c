@@ -11,6 +11,7 @@
 #include "slide/tiff_level.h"
 #include "slidecache/clock.h"
 #include "slidecache/hash.h"
+#include "slidecache/metrics.h"
 
 /* A viewer asks for about 20 tiles of a broken slide at once: the first opens it. */
 #define FAILURES   64
@@ -244,6 +245,7 @@ static enum sc_status open_new(struct sc_slide_pool *p, const char *file,
 		remember_failure(p, key, err);
 		return err->status;
 	}
+	sc_count(SC_M_SLIDE_OPENS, 1);
 	p->slides[p->n++] = *out;
 	return SC_OK;
 }

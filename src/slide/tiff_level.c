@@ -294,7 +294,7 @@ enum sc_status sc_tiff_read(struct sc_tiff *t, const struct sc_tiff_window *w,
 	if (!d || !TIFFSetDirectory(t->tiff, (tdir_t)w->directory))
 		return sc_fail(err, SC_UNREADABLE, "its TIFF directory cannot be read");
 	pixels = (uint64_t)d->tile_width * d->tile_height;
-	if (pixels < 1 || pixels > TILE_PIXELS_MAX)
+	if (d->tile_width < 1 || d->tile_height < 1 || pixels > TILE_PIXELS_MAX)
 		return sc_fail(err, SC_UNREADABLE, "its tiles are too large");
 	raster = calloc(pixels, sizeof(*raster));
 	if (!raster)

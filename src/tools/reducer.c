@@ -35,7 +35,7 @@ uint32_t reducer_width(const struct reducer *r)
 
 static const unsigned char *finish_row(struct reducer *r)
 {
-	uint32_t area = r->factor * r->factor;
+	uint32_t area = r->factor > 1 ? r->factor * r->factor : 1;
 
 	for (size_t i = 0; i < (size_t)r->width * 3; i++) {
 		r->rgb[i] = (unsigned char)((r->sum[i] + area / 2) / area);

@@ -8,10 +8,10 @@
 #include <endian.h>
 #include <string.h>
 
-#define FORMAT 1
+#define FORMAT	   1
 #define AT_VERSION 1
-#define AT_TIME (AT_VERSION + SC_VERSION_LEN)
-#define AT_ACTOR (AT_TIME + 8)
+#define AT_TIME	   (AT_VERSION + SC_VERSION_LEN)
+#define AT_ACTOR   (AT_TIME + 8)
 
 size_t sc_version_encode(const struct sc_version *v,
 			 unsigned char out[SC_VERSION_RECORD_MAX])

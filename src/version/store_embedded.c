@@ -18,7 +18,7 @@
 #include "version/record.h"
 #include "version/store.h"
 
-#define GATE_MS 5000
+#define WAIT_MS 5000
 /* A million records; address space only. */
 #define MAP_SIZE ((uint64_t)512 << 20)
 
@@ -96,7 +96,7 @@ static enum sc_status open_dir(struct embedded *s, struct sc_err *err)
 	enum sc_status status = sc_lmdb_dir_prepare(&s->dir, &s->o, err);
 
 	if (status == SC_OK)
-		status = sc_lmdb_gate_take(&s->dir, GATE_MS, err);
+		status = sc_lmdb_gate_take(&s->dir, s->o.gate_ms, err);
 	if (status != SC_OK) {
 		sc_lmdb_dir_release(&s->dir);
 		return status;
@@ -132,7 +132,7 @@ static enum sc_status fail_call(struct embedded *s, int rc, const char *doing,
 
 	if (status != SC_DAMAGED)
 		return status;
-	if (sc_lmdb_gate_take(&s->dir, GATE_MS, err) == SC_OK) {
+	if (sc_lmdb_gate_take(&s->dir, s->o.gate_ms, err) == SC_OK) {
 		if (sc_lmdb_dir_current(&s->dir))
 			(void)!sc_lmdb_dir_set_aside(&s->dir, true, why.text, err);
 		sc_lmdb_gate_drop(&s->dir);
@@ -152,7 +152,7 @@ static enum sc_status open_embedded(const struct sc_versions_options *o, void **
 		.what = "version store",
 		.map_size = MAP_SIZE,
 		.env_flags = MDB_NOTLS,
-		.gate_ms = GATE_MS,
+		.gate_ms = o->timeout_ms > 0 ? o->timeout_ms : WAIT_MS,
 		.walk = walk,
 	};
 	enum sc_status status = open_dir(s, err);
@@ -333,13 +333,14 @@ static enum sc_status change_embedded(void *store, const struct sc_version_chang
 	enum sc_status status = ensure(s, err);
 
 	if (status == SC_OK)
-		status = sc_lmdb_gate_take(&s->dir, GATE_MS, err);
+		status = sc_lmdb_gate_take(&s->dir, s->o.gate_ms, err);
 	if (status != SC_OK)
 		return status;
 	/* Who held the gate before may have replaced the store. */
 	if (!sc_lmdb_dir_current(&s->dir)) {
 		sc_lmdb_gate_drop(&s->dir);
-		return sc_fail(err, SC_UNAVAILABLE, "the version store was just replaced");
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "the version store was just replaced");
 	}
 	(void)mdb_reader_check(s->dir.env, &dead);
 	c.dbi = s->dbi;

@@ -22,15 +22,15 @@ enum sc_status sc_version_name_check(const char *name, struct sc_err *err)
 	size_t len = name ? strlen(name) : 0;
 
 	if (len < 1 || len > SC_VERSION_NAME_MAX)
-		return sc_fail(err, SC_INVALID,
-			       "a cache name has 1 to %d bytes, not %zu", SC_VERSION_NAME_MAX,
-			       len);
+		return sc_fail(err, SC_INVALID, "a cache name has 1 to %d bytes, not %zu",
+			       SC_VERSION_NAME_MAX, len);
 	for (size_t i = 0; i < len; i++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789_./-", name[i]))
-			return sc_fail(err, SC_INVALID,
-				       "cache name \"%s\": only a-z, 0-9, \"_\", \".\", \"/\" "
-				       "and \"-\" are allowed",
-				       name);
+			return sc_fail(
+				err, SC_INVALID,
+				"cache name \"%s\": only a-z, 0-9, \"_\", \".\", \"/\" "
+				"and \"-\" are allowed",
+				name);
 	return SC_OK;
 }
 

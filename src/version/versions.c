@@ -37,8 +37,8 @@ static void set_default_actor(struct sc_versions *v)
 	char text[sizeof v->actor];
 
 	if (getpwuid_r(geteuid(), &pw, memory, sizeof memory, &found) == 0 && found)
-		(void)snprintf(text, sizeof text, "%s (%.30s)", program_invocation_short_name,
-			       pw.pw_name);
+		(void)snprintf(text, sizeof text, "%s (%.30s)",
+			       program_invocation_short_name, pw.pw_name);
 	else
 		(void)snprintf(text, sizeof text, "%s (uid %u)",
 			       program_invocation_short_name, (unsigned)geteuid());
@@ -82,7 +82,9 @@ static enum sc_status change(struct sc_versions *v, struct sc_version_change *c,
 static enum sc_status make_missing(struct sc_versions *v, const char *const *names,
 				   size_t n, struct sc_err *err)
 {
-	struct sc_version_change c = { .kind = SC_CHANGE_MISSING, .names = names, .n = n };
+	struct sc_version_change c = { .kind = SC_CHANGE_MISSING,
+				       .names = names,
+				       .n = n };
 	size_t changed = 0;
 
 	return change(v, &c, &changed, err);
@@ -91,7 +93,8 @@ static enum sc_status make_missing(struct sc_versions *v, const char *const *nam
 static enum sc_status check_process(const struct sc_versions *v, struct sc_err *err)
 {
 	if (v->pid != getpid())
-		return sc_fail(err, SC_INTERNAL, "version store: opened by another process");
+		return sc_fail(err, SC_INTERNAL,
+			       "version store: opened by another process");
 	return SC_OK;
 }
 

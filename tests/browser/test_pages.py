@@ -59,15 +59,20 @@ def live(www, good_files):
         yield running
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
+def start_browser(profile, *flags):
     options = webdriver.ChromeOptions()
-    for flag in FLAGS:
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
     browser.set_page_load_timeout(LOAD_S)
+    return browser
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """Without WebGL, which is slow in software: OpenSeadragon draws on a canvas then."""
+    browser = start_browser(tmp_path_factory.mktemp("chromium"), "--disable-3d-apis")
     yield browser
     browser.quit()
 
@@ -233,6 +238,18 @@ def test_every_good_slide_opens_in_the_viewer(live, page, good_files):
         driver = page(f"/viewer/{live.image_id(file.name)}/")
         wait_for(lambda: is_loaded(driver), f"tiles of {file.name}", LOAD_S)
         assert not driver.find_element(By.ID, "notice").is_displayed(), file.name
+
+
+@pytest.mark.long
+def test_viewer_draws_with_webgl(live, tmp_path):
+    browser = start_browser(tmp_path)
+    image = live.image_id("made.tiff")
+    try:
+        browser.get(f"http://127.0.0.1:{live.web.http.port}/viewer/{image}/")
+        open_viewer(browser)
+        assert browser.execute_script("return window.viewer.drawer.getType()") == "webgl"
+    finally:
+        browser.quit()
 
 
 def test_viewer_of_a_broken_slide_says_why(live, page):

@@ -435,9 +435,9 @@ def test_gone_file(live):
     (live.root / "noise.tiff").unlink()
     live.ctl("images", "scan")
     assert states(live)["noise.tiff"]["state"] == "gone"
-    for target in everything(image).values():
-        assert live.fcgi.get(target).status in (404, 410)
-    assert live.fcgi.get(f"/api/v1/images/images/{image}/").status == 200
+    for target in (*everything(image).values(), f"/api/v1/images/images/{image}/"):
+        assert live.fcgi.get(target).status in (404, 410), target
+    assert "noise.tiff" not in live.images(), "what is gone is not listed"
 
 
 def test_planes(live, tmp_path):

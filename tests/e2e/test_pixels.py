@@ -16,7 +16,6 @@ import pytest
 
 import oracle
 import slides
-import tiff
 
 TILES = 200
 SCALED_DB, JPEG_DB = 40, 36
@@ -24,25 +23,10 @@ ENCODERS_MAY_DIFFER_DB = 0.2
 CLIENTS = 4
 
 
-def slide_names():
-    return [p.name for p in slides.shared("")] + ["made.tiff", "odd.tiff"]
-
-
-@pytest.fixture(scope="module")
-def odd(good):
-    """A pyramid of odd sides: 1021 x 517, 511 x 259, 256 x 130."""
-    path = tiff.write_smooth(good.dir / "odd.tiff", 3, 1021, 517, 3, tile=64)
-    good.add_file(path)
-    good.ctl("images", "scan")
-    yield good
-    good.ctl("images", "remove", str(good.image_id("odd.tiff")))
-    (good.root / "odd.tiff").unlink()
-
-
-@pytest.fixture(params=slide_names())
-def slide(request, odd):
-    opened = oracle.Oracle(odd.root / request.param)
-    yield opened, odd.image_id(request.param)
+@pytest.fixture(params=[p.name for p in slides.shared("")] + slides.MADE)
+def slide(request, good):
+    opened = oracle.Oracle(good.root / request.param)
+    yield opened, good.image_id(request.param)
     opened.close()
 
 

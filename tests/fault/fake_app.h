@@ -13,22 +13,44 @@
 
 #define BIG_BODY 4000000
 
+struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
+{
+	return (struct sc_cache_options){
+		.name = sc_conf_cache_names[i],
+		.slot = (unsigned)i,
+		.backend = conf->caches[i].backend,
+		.location = conf->caches[i].location,
+		.key_prefix = conf->caches[i].key_prefix,
+		.max_entries = 1000,
+		.max_size_mb = 16,
+		.timeout_ms = 100,
+	};
+}
+
+/* It has one of the stores open, so that a stop finds something to sync. */
 struct sc_app {
-	int nothing;
+	struct sc_cache *cache;
 };
 
 enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
 			   struct sc_err *err)
 {
+	struct sc_cache_options o = sc_app_cache_options(conf, SC_CACHE_DEFAULT);
+	struct sc_cache *cache = NULL;
+
 	if (access(path_in("refuse"), F_OK) == 0)
 		return sc_fail(err, SC_UNAVAILABLE, "the test wants no application");
+	if (sc_cache_open(&o, &cache, err) != SC_OK)
+		return err->status;
 	*out = sc_alloc(sizeof(**out));
-	(void)conf;
+	(*out)->cache = cache;
 	return SC_OK;
 }
 
 void sc_app_close(struct sc_app *a)
 {
+	if (a)
+		sc_cache_close(a->cache);
 	free(a);
 }
 
@@ -97,36 +119,6 @@ void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *
 		answer_big(rs);
 	else
 		answer_echo(rq, rs);
-}
-
-struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
-{
-	return (struct sc_cache_options){ .name = sc_conf_cache_names[i],
-					  .location = conf->caches[i].location };
-}
-
-enum sc_status sc_cache_check(const struct sc_cache_options *o, struct sc_err *err)
-{
-	(void)o, (void)err;
-	mark("checked");
-	return SC_OK;
-}
-
-enum sc_status sc_cache_sync(const struct sc_cache_options *o, struct sc_err *err)
-{
-	(void)o, (void)err;
-	mark("synced");
-	return SC_OK;
-}
-
-int sc_cache_backend_known(const char *name)
-{
-	return strcmp(name, "embedded") == 0 || strcmp(name, "null") == 0;
-}
-
-const char *sc_cache_backend_names(void)
-{
-	return "embedded, null";
 }
 
 enum sc_status sc_catalogue_scan(const char *path, const char *root,

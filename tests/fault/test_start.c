@@ -252,7 +252,7 @@ static void the_user_is_changed(void **state)
 	assert_serves();
 	wait_file("scanned");
 	assert_int_equal(owner_of("scanned"), nobody->pw_uid);
-	assert_int_equal(owner_of("checked"), nobody->pw_uid);
+	assert_int_equal(owner_of("state/cache/default"), nobody->pw_uid);
 	assert_int_equal(owner_of("state"), nobody->pw_uid);
 	assert_int_equal(owner_of("state/cache"), nobody->pw_uid);
 	stop_server();

@@ -49,8 +49,9 @@ void store_close(struct cache_store *s)
 
 static struct sc_bytes item_of(uint64_t n, char text[SC_ITEM_MAX])
 {
-	int len = snprintf(text, SC_ITEM_MAX, "tile/7/1/1/14/%llu_0.jpeg~9f86d081884c7d65",
-			   (unsigned long long)n);
+	int len =
+		snprintf(text, SC_ITEM_MAX, "tile/7/1/1/14/%llu_0.jpeg~9f86d081884c7d65",
+			 (unsigned long long)n);
 
 	return sc_bytes_of(text, (size_t)len);
 }

@@ -80,7 +80,8 @@ bool is_value(struct sc_bytes value, uint64_t number)
 	for (size_t i = 0; i < value.len; i += 8) {
 		uint64_t word = next_random(&seed);
 
-		if (memcmp(value.data + i, &word, value.len - i < 8 ? value.len - i : 8) != 0)
+		if (memcmp(value.data + i, &word,
+			   value.len - i < 8 ? value.len - i : 8) != 0)
 			return false;
 	}
 	return true;

@@ -7,6 +7,7 @@ import subprocess
 
 import openslide
 
+import tiff
 from service import BUILD, REPO
 
 
@@ -33,6 +34,18 @@ def make_slide(folder, name="made.tiff", width=3000, height=2000, seed=7):
     argv = [str(BUILD / "make-slide"), *words, str(path)]
     subprocess.run(argv, check=True, timeout=120, capture_output=True)
     return path
+
+
+MADE = ["made.tiff", "odd.tiff", "tiny.tiff"]
+
+
+def make_all(folder):
+    """A synthetic slide, a pyramid of odd sides, and one smaller than a tile."""
+    return [
+        make_slide(folder, "made.tiff"),
+        tiff.write_smooth(folder / "odd.tiff", 3, 1021, 517, 3, tile=64),
+        tiff.write_smooth(folder / "tiny.tiff", 4, 40, 30, 1, tile=16),
+    ]
 
 
 def opens(path):

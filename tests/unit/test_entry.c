@@ -54,8 +54,8 @@ static void test_round_trip(void **state)
 		struct sc_bytes value = { NULL, 0 };
 
 		assert_true(b.len <= lens[i] + SC_ENTRY_OVERHEAD_MAX);
-		assert_int_equal(sc_entry_decode(sc_buf_bytes(&b), sc_bytes_str(KEY), &meta,
-						 &value, &err),
+		assert_int_equal(sc_entry_decode(sc_buf_bytes(&b), sc_bytes_str(KEY),
+						 &meta, &value, &err),
 				 SC_OK);
 		assert_int_equal(meta.created_us, 1111);
 		assert_int_equal(meta.expires_us, 2222);
@@ -72,8 +72,9 @@ static void test_round_trip(void **state)
 static void test_layout(void **state)
 {
 	static const unsigned char want[] = {
-		'S', 'C', 'e', 'n', 1, 0, 3, 2, 0x57, 4, 0, 0, 0, 0, 0, 0, 0xae, 8, 0, 0, 0, 0,
-		0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 'a', '/', 'b', 'k', '1', 0, 131,
+		'S', 'C', 'e', 'n',  1, 0, 3,	2,   0x57, 4,	0,   0, 0,
+		0,   0,	  0,   0xae, 8, 0, 0,	0,   0,	   0,	0,   2, 0,
+		0,   0,	  0,   0,    0, 0, 'a', '/', 'b',  'k', '1', 0, 131,
 	};
 
 	(void)state;
@@ -82,7 +83,8 @@ static void test_layout(void **state)
 	assert_memory_equal(b.data, want, sizeof want);
 	uint64_t sum = sc_hash64(sc_bytes_of(want, sizeof want));
 	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(b.data[sizeof want + i], (unsigned char)(sum >> (8 * i)));
+		assert_int_equal(b.data[sizeof want + i],
+				 (unsigned char)(sum >> (8 * i)));
 }
 
 static void test_bit_flips(void **state)
@@ -112,7 +114,8 @@ static void test_cut(void **state)
 
 		memcpy(cut, b.data, len);
 		assert_false(verifies(sc_bytes_of(cut, len), KEY));
-		assert_true(sc_entry_peek_expires(sc_bytes_of(cut, len)) == 0 || len >= 40);
+		assert_true(sc_entry_peek_expires(sc_bytes_of(cut, len)) == 0 ||
+			    len >= 40);
 	}
 	sc_buf_append(&b, "", 1);
 	assert_false(verifies(sc_buf_bytes(&b), KEY));
@@ -143,8 +146,9 @@ static void test_lies(void **state)
 		size_t at;
 		unsigned char byte;
 	} lies[] = {
-		{ 0, 'X' },  { 4, 0 },	  { 4, 2 },    { 5, 1 },   { 5, 128 }, { 6, 0 },
-		{ 6, 255 },  { 6, 32 },	  { 7, 0 },    { 7, 255 }, { 24, 99 }, { 24, 101 },
+		{ 0, 'X' },  { 4, 0 },	  { 4, 2 },	{ 5, 1 },
+		{ 5, 128 },  { 6, 0 },	  { 6, 255 },	{ 6, 32 },
+		{ 7, 0 },    { 7, 255 },  { 24, 99 },	{ 24, 101 },
 		{ 31, 255 }, { 31, 128 }, { 32, '\n' }, { 32, 200 },
 	};
 
@@ -185,14 +189,16 @@ static void test_refuses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(mimes); i++) {
-		struct sc_entry_meta meta = { sc_bytes_str(KEY), sc_bytes_str(mimes[i]), 0, 0 };
+		struct sc_entry_meta meta = { sc_bytes_str(KEY), sc_bytes_str(mimes[i]),
+					      0, 0 };
 
 		assert_int_equal(sc_entry_encode(&meta, sc_bytes_str("v"), &out, &err),
 				 SC_INVALID);
 		assert_int_equal(out.len, 0);
 	}
 	struct sc_entry_meta meta = { sc_bytes_str(""), sc_bytes_str("a/b"), 0, 0 };
-	assert_int_equal(sc_entry_encode(&meta, sc_bytes_str("v"), &out, &err), SC_INVALID);
+	assert_int_equal(sc_entry_encode(&meta, sc_bytes_str("v"), &out, &err),
+			 SC_INVALID);
 }
 
 static void test_expiry(void **state)

@@ -24,7 +24,8 @@ static void test_readable(void **state)
 
 	(void)state;
 	assert_int_equal(build("exact", "k3VbQ0aZ",
-			       sc_bytes_str("tile/7/1/1/14/20_20.jpeg~9f86d081884c7d65"), key),
+			       sc_bytes_str("tile/7/1/1/14/20_20.jpeg~9f86d081884c7d65"),
+			       key),
 			 SC_OK);
 	assert_string_equal(key,
 			    "exact:k3VbQ0aZ:tile/7/1/1/14/20_20.jpeg~9f86d081884c7d65");
@@ -39,7 +40,8 @@ static void test_lengths(void **state)
 
 	(void)state;
 	memset(long_text, 'a', sizeof long_text);
-	assert_int_equal(build("p", "v", sc_bytes_of(long_text, SC_ITEM_MAX), key), SC_OK);
+	assert_int_equal(build("p", "v", sc_bytes_of(long_text, SC_ITEM_MAX), key),
+			 SC_OK);
 	assert_int_equal(strlen(key), 4 + SC_ITEM_MAX);
 	assert_int_equal(build("p", "v", sc_bytes_of(long_text, SC_ITEM_MAX + 1), key),
 			 SC_INVALID);
@@ -81,7 +83,8 @@ static void test_every_byte(void **state)
 		assert_int_equal(build("p", "v", sc_bytes_of(item, 3), key),
 				 allowed((unsigned char)c, "_./~-") ? SC_OK : SC_INVALID);
 		assert_int_equal(build("p", text, sc_bytes_str("i"), key),
-				 cut || allowed((unsigned char)c, "") ? SC_OK : SC_INVALID);
+				 cut || allowed((unsigned char)c, "") ? SC_OK
+								      : SC_INVALID);
 		assert_int_equal(build(text, "v", sc_bytes_str("i"), key),
 				 cut || allowed((unsigned char)c, "_.-") ? SC_OK
 									 : SC_INVALID);
@@ -91,14 +94,19 @@ static void test_every_byte(void **state)
 static void test_hostile(void **state)
 {
 	static const char *const items[] = {
-		"a b", "a\r\nset x 0 0 1\r\n1", "a:b", "a\tb", "a%00", "\xc3\xa4", "a*", "a?",
-		"a\"b", "a\\b", "{a}", "a\x7f",
+		"a b",	"a\r\nset x 0 0 1\r\n1",
+		"a:b",	"a\tb",
+		"a%00", "\xc3\xa4",
+		"a*",	"a?",
+		"a\"b", "a\\b",
+		"{a}",	"a\x7f",
 	};
 	char key[SC_KEY_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(items); i++) {
-		assert_int_equal(build("p", "v", sc_bytes_str(items[i]), key), SC_INVALID);
+		assert_int_equal(build("p", "v", sc_bytes_str(items[i]), key),
+				 SC_INVALID);
 		assert_int_equal(key[0], '#');
 	}
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the suites of the cache contract share: the table of backends with their traits, a
+ * store and a handle for each test, numbered values, and the runner that crosses backends
+ * with cases.
+ */
+#ifndef SLIDECACHE_TESTS_CACHE_SUITE_H
+#define SLIDECACHE_TESTS_CACHE_SUITE_H
+
+#include <stdbool.h>
+
+#include "slidecache/cache.h"
+#include "slidecache/metrics.h"
+#include "tests/lib/check.h"
+
+enum trait {
+	KEEPS = 1,    /* a get after a set is a hit */
+	BOUNDED = 2,  /* keeps max_entries and max_size_mb by itself */
+	LOCATION = 4, /* lives in a directory that one handle a process may open */
+};
+
+struct cache_backend {
+	const char *name;
+	unsigned traits;
+	size_t value_max; /* largest value that must be stored */
+};
+
+/* One test's own: a store, a handle, and counters to compare with. */
+struct fixture {
+	const struct cache_backend *backend;
+	char *dir;
+	char *location;
+	struct sc_cache_options o;
+	struct sc_cache *cache;
+	struct sc_err err;
+	uint64_t before[SC_CACHE_METRIC_COUNT];
+};
+
+struct cache_case {
+	const char *name;
+	void (*fn)(struct fixture *f);
+	unsigned needs; /* traits */
+};
+
+/* Runs each case on each backend that has what it needs; returns main's result. */
+int run_cache_cases(const char *suite, const struct cache_case *cases, size_t n);
+
+void open_cache(struct fixture *f);
+void close_cache(struct fixture *f);
+void reopen(struct fixture *f);
+bool keeps(const struct fixture *f);
+/* What a get after a set is in this backend: SC_OK or SC_MISS. */
+enum sc_status found(const struct fixture *f);
+/* How much the counter grew in this test. */
+uint64_t counted(const struct fixture *f, enum sc_cache_metric m);
+/* Opening, checking and syncing with these options is SC_INVALID, with a sentence. */
+void expect_refused(struct fixture *f, const struct sc_cache_options *o);
+
+/* The following make no assertion: children may use them. */
+struct sc_bytes item_of(uint64_t n, char text[SC_ITEM_MAX]);
+enum sc_status put(struct sc_cache *c, uint64_t n, size_t len);
+/* SC_OK only with the right bytes: others are SC_DAMAGED, which no test expects. */
+enum sc_status look(struct sc_cache *c, uint64_t n);
+enum sc_status drop(struct sc_cache *c, uint64_t n);
+
+#endif
