@@ -21,8 +21,8 @@
 
 #include "slidecache/bytes.h"
 
-#define SC_KEY_MAX 200
-#define SC_ITEM_MAX 140
+#define SC_KEY_MAX    200
+#define SC_ITEM_MAX   140
 #define SC_PREFIX_MAX 32
 
 struct sc_cache_options {
@@ -44,7 +44,10 @@ struct sc_entry {
 	int64_t created_us; /* wall clock */
 	int64_t expires_us; /* wall clock, 0 never */
 };
-#define SC_ENTRY_INIT { "", SC_BUF_INIT, 0, 0 }
+#define SC_ENTRY_INIT                                                                    \
+	{                                                                                \
+		"", SC_BUF_INIT, 0, 0                                                    \
+	}
 void sc_entry_release(struct sc_entry *e);
 #define SC_AUTO_ENTRY __attribute__((cleanup(sc_entry_release))) struct sc_entry
 
@@ -61,7 +64,8 @@ void sc_cache_close(struct sc_cache *c);
 SC_MUST enum sc_status sc_cache_check(const struct sc_cache_options *o,
 				      struct sc_err *err);
 /* Writes down that everything up to now is on disk: the master's call at a clean stop. */
-SC_MUST enum sc_status sc_cache_sync(const struct sc_cache_options *o, struct sc_err *err);
+SC_MUST enum sc_status sc_cache_sync(const struct sc_cache_options *o,
+				     struct sc_err *err);
 
 SC_MUST enum sc_status sc_cache_get(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, struct sc_entry *out,

@@ -17,7 +17,7 @@
 
 #define VALUE_MAX    ((size_t)16 << 20)
 #define STORED_MAX   (VALUE_MAX + SC_ENTRY_OVERHEAD_MAX)
-#define OPEN_WAIT_MS 5000
+#define OPEN_WAIT_MS 1000
 /* While another process sits on the gate every set would cost the full deadline. */
 #define CROWDED_WAIT_MS 1
 #define LOOK_EVERY	256 /* reads, between two looks at the directory */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "cache/embedded.h"
-#include "cache/entry.h"
 
 /* LMDB's tree of free pages has this number, and each file two meta pages. */
 #define FREE_DBI   ((MDB_dbi)0)

@@ -173,7 +173,8 @@ static void loop(struct worker *w)
 	int64_t end_us = 0;
 
 	while (wait_for_work(w)) {
-		(void)serve_next(w);
+		for (int i = 0; i < BATCH && serve_next(w); i++)
+			;
 		run_idle(w);
 	}
 	/* Who is in the queue already gets an answer, too. */

@@ -98,7 +98,11 @@ class Bare:
                 [str(a) for a in argv], stdin=listener, stdout=self.log, stderr=self.log
             )
         self.web = Web(self.folder, str(path))
-        self.web.start()
+        try:
+            self.web.start()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         self.web.destroy()
@@ -112,7 +116,7 @@ def measure_web(live, folder, what, target, headers, options):
     for _ in range(2):
         reply = live.fcgi.get(target, headers)
     assert reply.status == 304 or reply.x_cache == "HIT", reply
-    bare = Bare(folder, reply.raw, what.split()[0])
+    bare = Bare(folder, reply.raw, what.split(",")[0])
     lines = [f"{n}: {v}" for n, v in headers.items()]
     try:
         same = bare.web.http.get(target, headers)

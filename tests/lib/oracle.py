@@ -150,7 +150,8 @@ class Oracle:
     def tiles(self, level, col, row):
         """[(pixels, whether nothing was scaled)]: any of them is right."""
         (position, stored, size), nominal = self.region(level, col, row)
-        if stored not in self.trapped and self.dz_size(size, nominal) == nominal:
+        own = self.dz_size(size, nominal) == nominal and not boxes_overflow(size, nominal)
+        if stored not in self.trapped and own:
             tile = self.dz.get_tile(level, (col, row)).convert("RGB")
             return [(tile, size == nominal)]
         reads = [self.read(position, stored, size)]
@@ -167,7 +168,37 @@ class Oracle:
         return im.size
 
 
+def box_factors(size, nominal):
+    """What Pillow's reducing_gap=2.0 box-averages by, per axis."""
+    return tuple(max(int(s / n / 2.0), 1) for s, n in zip(size, nominal))
+
+
+def boxes_overflow(size, nominal):
+    """Whether Pillow's box average is inexact: it multiplies by an integer reciprocal that is
+    truncated, which makes the mean of boxes of over 2^15 pixels too dark: white glass of
+    600 x 600 pixels becomes 254, of 1500 x 1500 248, of 5000 x 5000 190."""
+    fx, fy = box_factors(size, nominal)
+    return fx * fy > 1 << 15
+
+
+def exact_boxes(im, fx, fy):
+    """Pillow's Image.reduce with an exact division."""
+    pixels = numpy.asarray(im, numpy.float64)
+    rows = numpy.arange(0, pixels.shape[0], fy)
+    columns = numpy.arange(0, pixels.shape[1], fx)
+    sums = numpy.add.reduceat(numpy.add.reduceat(pixels, rows, 0), columns, 1)
+    heights = numpy.diff(numpy.append(rows, pixels.shape[0]))
+    widths = numpy.diff(numpy.append(columns, pixels.shape[1]))
+    means = sums / (heights[:, None] * widths[None, :])[:, :, None]
+    return PIL.Image.fromarray((means + 0.5).astype(numpy.uint8))
+
+
 def fit(im, nominal):
     if im.size == nominal:
         return im
-    return im.resize(nominal, PIL.Image.Resampling.LANCZOS, reducing_gap=2.0)
+    lanczos = PIL.Image.Resampling.LANCZOS
+    if not boxes_overflow(im.size, nominal):
+        return im.resize(nominal, lanczos, reducing_gap=2.0)
+    fx, fy = box_factors(im.size, nominal)
+    box = (0, 0, im.size[0] / fx, im.size[1] / fy)
+    return exact_boxes(im, fx, fy).resize(nominal, lanczos, box=box)
