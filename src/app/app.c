@@ -11,11 +11,15 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
+/* A request may have to open the store: it waits no longer than this for a stuck writer. */
+#define VERSIONS_TIMEOUT_MS 1000
+
 static void open_versions(struct sc_app *a)
 {
 	struct sc_versions_options o = {
 		.backend = a->conf->versions.backend,
 		.location = a->conf->versions.location,
+		.timeout_ms = VERSIONS_TIMEOUT_MS,
 	};
 	struct sc_err err;
 

@@ -17,6 +17,7 @@
 struct sc_ctl {
 	const struct sc_conf *conf;
 	bool json;
+	char actor[64]; /* who changes versions: recorded with the change */
 	int argc;    /* of the command's own arguments */
 	char **argv; /* without the command's name */
 };
@@ -38,6 +39,8 @@ enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
 /* SC_INVALID with "COMMAND: takes ..." unless the arguments are min to max in number. */
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
 				struct sc_err *err);
+/* As root: becomes the user whom state_dir belongs to. */
+enum sc_status sc_ctl_become_owner(const struct sc_conf *conf, struct sc_err *err);
 /* Opens the configured version store; changes are recorded as this user's. */
 enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
 				    struct sc_err *err);

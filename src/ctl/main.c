@@ -63,16 +63,21 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 		.backend = ctl->conf->versions.backend,
 		.location = ctl->conf->versions.location,
 	};
-	const char *login = getenv("SUDO_USER");
-	char actor[64];
 	enum sc_status status = sc_versions_open(&o, out, err);
 
 	if (status)
 		return status;
-	(void)snprintf(actor, sizeof(actor), "slidecachectl (%.32s%suid %u)",
-		       login ? login : "", login ? ", " : "", (unsigned)getuid());
-	sc_versions_set_actor(*out, actor);
+	sc_versions_set_actor(*out, ctl->actor);
 	return SC_OK;
+}
+
+/* Whoever called, also where sudo or sc_ctl_become_owner changes the user. */
+static void name_actor(struct sc_ctl *ctl)
+{
+	const char *login = getenv("SUDO_USER");
+
+	(void)snprintf(ctl->actor, sizeof(ctl->actor), "slidecachectl (%.32s%suid %u)",
+		       login ? login : "", login ? ", " : "", (unsigned)getuid());
 }
 
 void sc_ctl_print(const struct sc_buf *json)
@@ -168,10 +173,13 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 	sc_conf_overrides_release(&overrides);
 	if (status)
 		return status;
+	name_actor(&ctl);
 	ctl.conf = conf;
 	ctl.argc = argc - optind - 1;
 	ctl.argv = argv + optind + 1;
-	status = run_command(argv[optind], &ctl, err);
+	status = sc_ctl_become_owner(conf, err);
+	if (!status)
+		status = run_command(argv[optind], &ctl, err);
 	sc_conf_free(conf);
 	return status;
 }

@@ -173,8 +173,7 @@ static void loop(struct worker *w)
 	int64_t end_us = 0;
 
 	while (wait_for_work(w)) {
-		for (int i = 0; i < BATCH && serve_next(w); i++)
-			;
+		(void)serve_next(w);
 		run_idle(w);
 	}
 	/* Who is in the queue already gets an answer, too. */
