@@ -15,12 +15,15 @@
 #include "slidecache/bytes.h"
 
 struct sc_pixels {
-	uint32_t width;	 /* pixels */
-	uint32_t height; /* pixels */
+	uint32_t width;	     /* pixels */
+	uint32_t height;     /* pixels */
 	unsigned char *rgbx; /* width * height * 4 bytes, owned */
 };
 
-#define SC_PIXELS_INIT { 0, 0, NULL }
+#define SC_PIXELS_INIT                                                                   \
+	{                                                                                \
+		0, 0, NULL                                                               \
+	}
 #define SC_AUTO_PIXELS __attribute__((cleanup(sc_pixels_release))) struct sc_pixels
 
 /* Zeroed memory; SC_INVALID on a side of 0, SC_TOO_LARGE over the limits. */
@@ -42,7 +45,8 @@ void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background);
  * pixel that rounding takes from a tile at the edge. Pillow's algorithm, precision and
  * bytes (separable, support scaled by the reduction, 8-bit result of a 22-bit fixed-point
  * sum per pass, horizontal pass first). Reductions by 4 or more in an axis box-average by
- * floor(scale / 2) in that axis first, as Pillow's reducing_gap = 2.0 does. dst is allocated here. Same size: a copy.
+ * floor(scale / 2) in that axis first, as Pillow's reducing_gap = 2.0 does. dst is
+ * allocated here. Same size: a copy.
  */
 SC_MUST enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width,
 				   uint32_t height, struct sc_pixels *dst,
@@ -66,8 +70,8 @@ struct sc_resize {
 	uint32_t width, height;
 };
 SC_MUST enum sc_status sc_resample_boxes(const struct sc_pixels *boxes,
-					 const struct sc_resize *to, struct sc_pixels *dst,
-					 struct sc_err *err);
+					 const struct sc_resize *to,
+					 struct sc_pixels *dst, struct sc_err *err);
 
 enum sc_format { SC_JPEG, SC_PNG, SC_FORMAT_COUNT };
 
@@ -80,8 +84,9 @@ struct sc_encode_options {
 struct sc_encoder {
 	const char *name; /* as in URLs: "jpeg", "png" */
 	const char *mime;
-	enum sc_status (*encode)(const struct sc_pixels *p, const struct sc_encode_options *o,
-				 struct sc_buf *out, struct sc_err *err);
+	enum sc_status (*encode)(const struct sc_pixels *p,
+				 const struct sc_encode_options *o, struct sc_buf *out,
+				 struct sc_err *err);
 };
 
 const struct sc_encoder *sc_encoder_of(enum sc_format f);

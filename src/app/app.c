@@ -11,7 +11,8 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
-/* A request may have to open the store: it waits no longer than this for a stuck writer. */
+/* A request may have to open the store: it waits no longer than this for a stuck writer.
+ */
 #define VERSIONS_TIMEOUT_MS 1000
 
 static void open_versions(struct sc_app *a)

@@ -105,7 +105,8 @@ static void put_finite(struct sc_buf *b, double v)
 	(void)snprintf(text, sizeof(text), "%.*e", digits - 1, v);
 	e = strchr(text, 'e') + 1;
 	/* "+07" or "-07": the parser takes no plus sign. */
-	(void)sc_parse_i64(sc_bytes_str(e + (*e == '+')), INT16_MIN, INT16_MAX, &exponent);
+	(void)sc_parse_i64(sc_bytes_str(e + (*e == '+')), INT16_MIN, INT16_MAX,
+			   &exponent);
 	if (exponent < -4 || exponent >= 16)
 		sc_buf_str(b, text);
 	else if (digits - 1 > exponent)

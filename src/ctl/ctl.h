@@ -18,8 +18,8 @@ struct sc_ctl {
 	const struct sc_conf *conf;
 	bool json;
 	char actor[64]; /* who changes versions: recorded with the change */
-	int argc;    /* of the command's own arguments */
-	char **argv; /* without the command's name */
+	int argc;	/* of the command's own arguments */
+	char **argv;	/* without the command's name */
 };
 
 struct sc_command {

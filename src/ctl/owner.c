@@ -16,7 +16,8 @@ static enum sc_status join_groups(const struct stat *owner)
 	const struct passwd *pw = getpwuid(owner->st_uid);
 
 	if (pw)
-		return initgroups(pw->pw_name, owner->st_gid) < 0 ? SC_UNAVAILABLE : SC_OK;
+		return initgroups(pw->pw_name, owner->st_gid) < 0 ? SC_UNAVAILABLE
+								  : SC_OK;
 	return setgroups(0, NULL) < 0 ? SC_UNAVAILABLE : SC_OK;
 }
 
@@ -27,9 +28,11 @@ enum sc_status sc_ctl_become_owner(const struct sc_conf *conf, struct sc_err *er
 	/* No state yet: the service makes it, as whoever it runs as. */
 	if (geteuid() != 0 || stat(conf->state_dir, &owner) < 0 || owner.st_uid == 0)
 		return SC_OK;
-	if (join_groups(&owner) || setresgid(owner.st_gid, owner.st_gid, owner.st_gid) < 0 ||
+	if (join_groups(&owner) ||
+	    setresgid(owner.st_gid, owner.st_gid, owner.st_gid) < 0 ||
 	    setresuid(owner.st_uid, owner.st_uid, owner.st_uid) < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "cannot become the owner of %.150s: %s",
-			       conf->state_dir, strerror(errno));
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "cannot become the owner of %.150s: %s", conf->state_dir,
+			       strerror(errno));
 	return SC_OK;
 }
