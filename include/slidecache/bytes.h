@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "slidecache/status.h"
@@ -63,6 +64,8 @@ SC_MUST enum sc_status sc_buf_reserve_max(struct sc_buf *b, size_t extra, size_t
 					  struct sc_err *err);
 void sc_buf_append(struct sc_buf *b, const void *data, size_t len);
 void sc_buf_str(struct sc_buf *b, const char *s);
+/* Decimal digits; what hot paths use instead of a format. */
+void sc_buf_int(struct sc_buf *b, int64_t v);
 void sc_buf_printf(struct sc_buf *b, const char *fmt, ...) SC_PRINTF(2, 3);
 void sc_buf_vprintf(struct sc_buf *b, const char *fmt, va_list ap) SC_PRINTF(2, 0);
 /* Empties; keeps the memory unless it grew above 4 MiB, which it gives back. */

@@ -11,15 +11,17 @@ enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs,
 			 struct sc_err *err)
 {
 	enum sc_status status = sc_next(rq, rs, err);
-	double ms = (double)(sc_mono_us() - rq->ctx->start_us) / 1000;
+	int64_t us = sc_mono_us() - rq->ctx->start_us;
 	const char *x_cache = NULL;
 
 	sc_response_header(rs, "Server-Timing",
-			   sc_arena_printf(rq->arena, "total;dur=%.3f", ms));
+			   sc_arena_printf(rq->arena, "total;dur=%lld.%03d",
+					   (long long)(us / 1000), (int)(us % 1000)));
 	if (!sc_log_enabled(SC_LOG_INFO))
 		return status;
 	x_cache = sc_response_find(rs, "X-Cache");
 	sc_log_info("%s %s %.1000s %d %zu B %.1f ms %s", rq->remote_addr, rq->method_text,
-		    rq->uri, rs->status, rs->body.len, ms, x_cache ? x_cache : "-");
+		    rq->uri, rs->status, rs->body.len, (double)us / 1000,
+		    x_cache ? x_cache : "-");
 	return status;
 }

@@ -109,17 +109,23 @@ char *sc_arena_str(struct sc_arena *a, struct sc_bytes s)
 
 char *sc_arena_printf(struct sc_arena *a, const char *fmt, ...)
 {
+	char text[256]; /* formats once when that is enough */
 	va_list ap;
 	va_list again;
-	char *text = NULL;
+	char *out = NULL;
+	size_t len = 0;
 	int n = 0;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(text, sizeof(text), fmt, again);
 	va_end(again);
-	text = sc_arena_alloc(a, (size_t)(n < 0 ? 0 : n) + 1);
-	(void)vsnprintf(text, (size_t)(n < 0 ? 0 : n) + 1, fmt, ap);
+	len = n < 0 ? 0 : (size_t)n;
+	out = sc_arena_alloc(a, len + 1);
+	if (len < sizeof(text))
+		memcpy(out, text, len);
+	else
+		(void)vsnprintf(out, len + 1, fmt, ap);
 	va_end(ap);
-	return text;
+	return out;
 }

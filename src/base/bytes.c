@@ -143,18 +143,41 @@ void sc_buf_str(struct sc_buf *b, const char *s)
 	sc_buf_append(b, s, strlen(s));
 }
 
+void sc_buf_int(struct sc_buf *b, int64_t v)
+{
+	char text[24];
+	size_t at = sizeof(text);
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do {
+		text[--at] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left);
+	if (v < 0)
+		text[--at] = '-';
+	sc_buf_append(b, text + at, sizeof(text) - at);
+}
+
+/* Formats once when what is free is enough, which it nearly always is. */
 void sc_buf_vprintf(struct sc_buf *b, const char *fmt, va_list ap)
 {
+	size_t room = 0;
 	va_list again;
 	int n = 0;
 
+	sc_buf_reserve(b, 63);
+	room = b->cap - b->len;
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf((char *)b->data + b->len, room, fmt, again);
 	va_end(again);
-	if (n < 0)
+	if (n < 0) {
+		b->data[b->len] = 0;
 		return;
-	sc_buf_reserve(b, (size_t)n);
-	(void)vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
+	}
+	if ((size_t)n >= room) {
+		sc_buf_reserve(b, (size_t)n);
+		(void)vsnprintf((char *)b->data + b->len, (size_t)n + 1, fmt, ap);
+	}
 	b->len += (size_t)n;
 }
 

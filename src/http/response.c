@@ -4,7 +4,6 @@
  */
 #include "slidecache/http.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 void sc_response_init(struct sc_response *rs)
@@ -107,22 +106,25 @@ static void put_line(struct sc_buf *out, const char *name, const char *value)
 	sc_buf_append(out, "\r\n", 2);
 }
 
+static void put_length(struct sc_buf *out, size_t length)
+{
+	sc_buf_str(out, "Content-Length: ");
+	sc_buf_int(out, (int64_t)length);
+	sc_buf_append(out, "\r\n", 2);
+}
+
 void sc_response_head(const struct sc_response *rs, struct sc_buf *out)
 {
-	char number[32];
-
-	(void)snprintf(number, sizeof(number), "%d ", rs->status);
 	sc_buf_str(out, "Status: ");
-	sc_buf_str(out, number);
+	sc_buf_int(out, rs->status);
+	sc_buf_append(out, " ", 1);
 	sc_buf_str(out, sc_reason_phrase(rs->status));
 	sc_buf_append(out, "\r\n", 2);
 	if (rs->content_type)
 		put_line(out, "Content-Type", rs->content_type);
 	for (int i = 0; i < rs->nheaders; i++)
 		put_line(out, rs->headers[i].name, rs->headers[i].value);
-	if (rs->status != 204 && rs->status != 304) {
-		(void)snprintf(number, sizeof(number), "%zu", rs->body.len);
-		put_line(out, "Content-Length", number);
-	}
+	if (rs->status != 204 && rs->status != 304)
+		put_length(out, rs->body.len);
 	sc_buf_append(out, "\r\n", 2);
 }

@@ -12,11 +12,17 @@
 #include "slidecache/filelock.h"
 #include "slidecache/metrics.h"
 
+/* Plain appends: tiles' keys are made for every hit. */
 static void tile_suffix(const struct sc_item *item, struct sc_buf *out)
 {
-	sc_buf_printf(out, "/%lld/%lld_%lld.%s", (long long)item->level,
-		      (long long)item->col, (long long)item->row,
-		      sc_encoder_of(item->format)->name);
+	sc_buf_append(out, "/", 1);
+	sc_buf_int(out, item->level);
+	sc_buf_append(out, "/", 1);
+	sc_buf_int(out, item->col);
+	sc_buf_append(out, "_", 1);
+	sc_buf_int(out, item->row);
+	sc_buf_append(out, ".", 1);
+	sc_buf_str(out, sc_encoder_of(item->format)->name);
 }
 
 static void patch_suffix(const struct sc_item *item, struct sc_buf *out)

@@ -30,6 +30,14 @@ static void buffer_grows_and_ends_with_nul(void **state)
 	assert_int_equal(b.len, 3000);
 	assert_int_equal(b.data[3000], 0);
 	assert_memory_equal(b.data + 2997, "999", 3);
+	sc_buf_reset(&b);
+	sc_buf_int(&b, INT64_MIN);
+	sc_buf_int(&b, 0);
+	sc_buf_int(&b, INT64_MAX);
+	assert_string_equal((char *)b.data, "-922337203685477580809223372036854775807");
+	sc_buf_reset(&b);
+	sc_buf_printf(&b, "%2000d", 7);
+	assert_int_equal(b.len, 2000);
 }
 
 static void buffer_refuses_what_input_makes_too_large(void **state)
