@@ -105,6 +105,7 @@ QUICK := tests/e2e/test_routes.py tests/e2e/test_bad_input.py
 
 check: packages-build-run-check
 	@$(MAKE) --no-print-directory check-all
+	@$(MAKE) --no-print-directory asan
 # The inner loop: needs the packages of "check", takes less than a minute.
 check-quick: all test-programs www
 	@tests/lint/run
@@ -150,7 +151,7 @@ install: all www
 help:
 	@echo 'make                  build (no network)'
 	@echo 'make run              install packages, build, serve slides: SLIDES= PORT=8080'
-	@echo 'make check            install packages, build, run all tests'
+	@echo 'make check            install packages, build, run all tests, plain and as "asan"'
 	@echo 'make check-quick      lint, C tests and routes, under a minute'
 	@echo 'make check-long       the tests with their full figures'
 	@echo 'make asan             all tests under AddressSanitizer and UBSan'
