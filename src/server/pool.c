@@ -23,6 +23,7 @@
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
+#include "stores.h"
 #include "worker.h"
 
 struct pool {
@@ -35,7 +36,8 @@ struct pool {
 	int signals;  /* signalfd */
 	int ready[2]; /* a worker writes a byte when it serves; -1 once one did */
 	pid_t master;
-	bool failed; /* no worker ever started */
+	int64_t checked_us; /* when the stores were checked because workers kept dying */
+	bool failed;	    /* no worker ever started */
 };
 
 static const int watched[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
@@ -127,6 +129,31 @@ static void fork_scanner(struct pool *p)
 		sc_scanner_ended(&p->scanner, 0, sc_mono_us());
 }
 
+/* Workers that keep dying may die of a damaged store: a child looks, so that the master
+ * goes on meanwhile. Nobody waits for its answer, which is in the log. */
+static void fork_checker(struct pool *p)
+{
+	struct sc_err err = { SC_OK, "" };
+	int64_t now_us = sc_mono_us();
+	pid_t pid = 0;
+
+	if (p->checked_us && now_us - p->checked_us < SC_PLAN_CRASH_WINDOW_US)
+		return;
+	p->checked_us = now_us;
+	sc_log_warning("workers keep dying: checking the stores");
+	pid = fork();
+	if (pid < 0)
+		sc_log_error("check: cannot be forked: %s", strerror(errno));
+	if (pid != 0)
+		return;
+	forget_master(p);
+	sc_close_fd(&p->ready[1]);
+	sc_close_fd(&p->o->listener->fd);
+	if (sc_stores_check(p->o->conf, &err) != SC_OK)
+		sc_log_error("check: %s", err.text);
+	exit(0);
+}
+
 static void kill_worker(const struct pool *p, const struct sc_plan_action *a)
 {
 	static const char *const why[] = {
@@ -178,6 +205,8 @@ static void worker_ended(struct pool *p, int slot, int status)
 			     WEXITSTATUS(status));
 	/* All died, again and again, and none ever served: that is a failed start. */
 	p->failed = p->ready[0] >= 0 && sc_plan_braked(&p->plan, sc_mono_us());
+	if (sc_plan_braked(&p->plan, sc_mono_us()) && !p->failed)
+		fork_checker(p);
 }
 
 static void child_ended(struct pool *p, pid_t pid, int status)

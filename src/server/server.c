@@ -17,6 +17,7 @@
 #include "slidecache/app.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
+#include "stores.h"
 #include "user.h"
 
 /* What the master holds; released in one place. */
@@ -83,29 +84,6 @@ static enum sc_status check_access(const struct sc_conf *conf, struct sc_err *er
 	return SC_OK;
 }
 
-/* Before any worker opens them, so that damage costs the store and not the pool. */
-static enum sc_status check_caches(const struct sc_conf *conf, struct sc_err *err)
-{
-	for (int i = 0; i < SC_CONF_CACHES; i++) {
-		struct sc_cache_options o = sc_app_cache_options(conf, i);
-
-		if (sc_cache_check(&o, err) != SC_OK)
-			return sc_fail_in(err, "cache");
-	}
-	return SC_OK;
-}
-
-static void sync_caches(const struct sc_conf *conf)
-{
-	for (int i = 0; i < SC_CONF_CACHES; i++) {
-		struct sc_cache_options o = sc_app_cache_options(conf, i);
-		struct sc_err err = { SC_OK, "" };
-
-		if (sc_cache_sync(&o, &err) != SC_OK)
-			sc_log_warning("cache %s", err.text);
-	}
-}
-
 enum sc_status sc_server_check(const struct sc_conf *conf, struct sc_err *err)
 {
 	struct sc_listen_address address;
@@ -148,7 +126,7 @@ static enum sc_status prepare(struct server *s, struct sc_err *err)
 	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK)
 		return err->status;
 	sc_user_peers(s->conf, &s->peers, &s->npeers);
-	return check_caches(s->conf, err);
+	return sc_stores_check(s->conf, err);
 }
 
 static enum sc_status run_pool(struct server *s, struct sc_err *err)
@@ -162,7 +140,7 @@ static enum sc_status run_pool(struct server *s, struct sc_err *err)
 	};
 	enum sc_status status = sc_pool_run(&o, err);
 
-	sync_caches(s->conf);
+	sc_stores_sync(s->conf);
 	return status;
 }
 

@@ -251,3 +251,42 @@ def test_damaged_cache(file, reference, damage):
         live.start()
         check_all(live, image, reference)
         check_hits(live, image, reference)
+
+
+def passes(live, image, reference):
+    """Whether a round over all tiles is answered without a lost request, all from the store.
+    Wrong bytes fail at once."""
+    hits = 0
+    for address, right in reference.items():
+        try:
+            reply = live.tile(image, *address[:3], fmt=address[3])
+        except fcgi.Gone:
+            return False
+        assert reply.status != 200 or reply.body == right, f"wrong bytes of {address}"
+        hits += reply.x_cache == "HIT"
+    return hits == len(reference)
+
+
+@pytest.mark.parametrize(
+    "damage", [garble, garble_all_but_meta, flip_bits, cut_in_half], ids=lambda d: d.__name__
+)
+def test_cache_damaged_while_it_is_used(file, reference, damage):
+    with service.Service(files=[file]) as live:
+        image = live.image_id("s.tiff")
+        check_all(live, image, reference)
+        damage(next(p for p in data_files(live.dir / "cache") if "tiles_cache" in str(p)))
+        service.wait_for(lambda: passes(live, image, reference), "a sound store", 60)
+
+
+def test_workers_that_keep_dying_have_their_stores_checked(file, reference):
+    pick = random.Random(2)
+    with service.Service({"workers": 2}, files=[file]) as live:
+        image = live.image_id("s.tiff")
+        check_all(live, image, reference)
+
+        def told():
+            kill_one(live, pick)
+            return "checking the stores" in live.log_tail(100_000)
+
+        service.wait_for(told, "the brake", 30)
+        service.wait_for(lambda: passes(live, image, reference), "full strength", 60)

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The caches' stores as the master sees them: checked before workers open them, checked
+ * again when workers keep dying, marked clean at a stop.
+ */
+#ifndef SC_SERVER_STORES_H
+#define SC_SERVER_STORES_H
+
+#include "slidecache/conf.h"
+
+/* What is damaged is set aside and started anew; safe while workers run. */
+SC_MUST enum sc_status sc_stores_check(const struct sc_conf *conf, struct sc_err *err);
+void sc_stores_sync(const struct sc_conf *conf);
+
+#endif
