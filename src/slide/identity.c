@@ -23,9 +23,22 @@
 /* EAGAIN: something was renamed while the kernel looked, and it asks to try again. */
 #define RENAME_TRIES 64
 
+/*
+ * Names whose file was found beneath the root. While a plain stat of the name still says
+ * the same inode, unchanged, nothing has to be resolved again, which costs five times as
+ * much and would be the dearest part of a cache hit. The stat may follow a link to
+ * anywhere; all that is taken from it is that it equals what is here.
+ */
+#define KNOWN_SLOTS 256
+struct known {
+	uint64_t name; /* hash */
+	struct sc_identity identity;
+};
+
 struct sc_slide_root {
 	int fd;	   /* O_PATH */
 	char *dir; /* absolute */
+	struct known known[KNOWN_SLOTS];
 };
 
 bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b)
@@ -129,6 +142,17 @@ static int64_t to_ns(struct timespec t)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+static struct sc_identity identity_of(const struct stat *st)
+{
+	return (struct sc_identity){
+		.device = st->st_dev,
+		.inode = st->st_ino,
+		.size = st->st_size,
+		.mtime_ns = to_ns(st->st_mtim),
+		.ctime_ns = to_ns(st->st_ctim),
+	};
+}
+
 static enum sc_status stat_regular(int fd, struct sc_identity *out, struct sc_err *err)
 {
 	struct stat st;
@@ -137,13 +161,7 @@ static enum sc_status stat_regular(int fd, struct sc_identity *out, struct sc_er
 		return fail_open(errno, err);
 	if (!S_ISREG(st.st_mode))
 		return sc_fail(err, SC_UNREADABLE, "the slide is not a regular file");
-	*out = (struct sc_identity){
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.size = st.st_size,
-		.mtime_ns = to_ns(st.st_mtim),
-		.ctime_ns = to_ns(st.st_ctim),
-	};
+	*out = identity_of(&st);
 	return SC_OK;
 }
 
@@ -169,6 +187,11 @@ static void mix_mirax(const struct sc_slide_root *r, const char *file,
 		id->ctime_ns ^= (int64_t)sc_hash64(sc_bytes_of(&ini, sizeof(ini)));
 }
 
+static bool is_mirax(const char *file)
+{
+	return strcasecmp(sc_file_suffix(file), "mrxs") == 0;
+}
+
 static enum sc_status identify(const struct sc_slide_root *r, const char *file,
 			       struct sc_identity *out, int *fd, struct sc_err *err)
 {
@@ -178,7 +201,7 @@ static enum sc_status identify(const struct sc_slide_root *r, const char *file,
 	if (sc_slide_root_fd(r, file, O_PATH, &f, err) != SC_OK ||
 	    stat_regular(f, &id, err) != SC_OK)
 		return err->status;
-	if (strcasecmp(sc_file_suffix(file), "mrxs") == 0)
+	if (is_mirax(file))
 		mix_mirax(r, file, &id);
 	*out = id;
 	if (fd) {
@@ -191,7 +214,24 @@ static enum sc_status identify(const struct sc_slide_root *r, const char *file,
 enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
 				 struct sc_identity *out, struct sc_err *err)
 {
-	return identify(r, file, out, NULL, err);
+	uint64_t name = sc_hash64(sc_bytes_str(file));
+	struct known *known = &r->known[name % KNOWN_SLOTS];
+	struct sc_identity now;
+	struct stat st;
+	enum sc_status status = SC_OK;
+
+	if (known->name == name && fstatat(r->fd, file, &st, 0) == 0) {
+		now = identity_of(&st);
+		if (sc_identity_equal(&now, &known->identity)) {
+			*out = now;
+			return SC_OK;
+		}
+	}
+	status = identify(r, file, out, NULL, err);
+	/* A MIRAX slide's identity is not its index file's alone. */
+	if (status == SC_OK && !is_mirax(file))
+		*known = (struct known){ name, *out };
+	return status;
 }
 
 enum sc_status sc_slide_root_read(const struct sc_slide_root *r, const char *file,

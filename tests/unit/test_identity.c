@@ -231,15 +231,52 @@ static void the_folder_itself(void **state)
 	sc_slide_root_close(NULL);
 }
 
+/* What a name led to before is remembered; it must not become a way out. */
+static void a_known_name_that_leads_outside_now(void **state)
+{
+	struct fixture *f = *state;
+	struct sc_identity id;
+	struct sc_err err;
+
+	write_file(f, "root/known.svs", "inside");
+	assert_int_equal(sc_slide_identity(f->root, "known.svs", &id, &err), SC_OK);
+	assert_int_equal(sc_slide_identity(f->root, "known.svs", &id, &err), SC_OK);
+	rename_file(f, "root/known.svs", "moved.svs");
+	assert_int_equal(sc_slide_identity(f->root, "known.svs", &id, &err),
+			 SC_NOT_FOUND);
+	make_link(f, "../moved.svs", "root/known.svs");
+	assert_int_not_equal(sc_slide_identity(f->root, "known.svs", &id, &err), SC_OK);
+}
+
+static void a_known_name_with_another_file(void **state)
+{
+	struct fixture *f = *state;
+	struct sc_identity before, after;
+	struct sc_err err;
+
+	write_file(f, "root/known.svs", "one");
+	assert_int_equal(sc_slide_identity(f->root, "known.svs", &before, &err), SC_OK);
+	write_file(f, "root/new.svs", "one");
+	rename_file(f, "root/new.svs", "root/known.svs");
+	assert_int_equal(sc_slide_identity(f->root, "known.svs", &after, &err), SC_OK);
+	assert_false(sc_identity_equal(&before, &after));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
-		TEST(names_a_file),	  TEST(changes_with_the_file),
-		TEST(every_part_counts),  TEST(what_is_not_there),
-		TEST(no_way_out),	  TEST(links_inside_are_the_file),
-		TEST(only_regular_files), TEST(mirax_includes_its_index),
+		TEST(names_a_file),
+		TEST(changes_with_the_file),
+		TEST(every_part_counts),
+		TEST(what_is_not_there),
+		TEST(no_way_out),
+		TEST(links_inside_are_the_file),
+		TEST(only_regular_files),
+		TEST(mirax_includes_its_index),
 		TEST(the_folder_itself),
+		TEST(a_known_name_that_leads_outside_now),
+		TEST(a_known_name_with_another_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
