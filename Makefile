@@ -91,11 +91,13 @@ packages-%:
 
 run: packages-build-run
 	@$(MAKE) --no-print-directory all www
-	@SLIDES='$(SLIDES)' PORT='$(PORT)' BACKEND='$(BACKEND)' BUILD='$(BUILD)' deploy/run
+	@deploy/run
 
-SLIDES ?=
-PORT ?= 8080
-BACKEND ?= embedded
+# By the environment: a folder's name may hold anything.
+export SLIDES ?=
+export PORT ?= 8080
+export BACKEND ?= embedded
+run: export BUILD := $(BUILD)
 
 www:
 	@deploy/build-www $(BUILD)/www
@@ -136,7 +138,8 @@ coverage: packages-build-run-check-coverage
 install: all www
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache \
-		$(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system
+		$(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system \
+		$(DESTDIR)/usr/lib/sysusers.d
 	install -m 755 $(BUILD)/slidecached $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/slidecachectl $(BUILD)/make-slide $(DESTDIR)$(PREFIX)/bin/
 	cp -R $(BUILD)/www $(DESTDIR)$(PREFIX)/share/slidecache/
@@ -145,8 +148,11 @@ install: all www
 	[ -e $(DESTDIR)/etc/slidecache/slidecache.json ] || \
 		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
 	for unit in slidecached.service slidecached.socket; do \
-		sed 's|/usr/sbin|$(PREFIX)/sbin|' systemd/$$unit \
-			> $(DESTDIR)/lib/systemd/system/$$unit; done
+		sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/usr/share/|$(PREFIX)/share/|' \
+			systemd/$$unit > $(DESTDIR)/lib/systemd/system/$$unit && \
+		chmod 644 $(DESTDIR)/lib/systemd/system/$$unit || exit 1; done
+	install -m 644 systemd/slidecache.sysusers \
+		$(DESTDIR)/usr/lib/sysusers.d/slidecache.conf
 
 help:
 	@echo 'make                  build (no network)'

@@ -17,6 +17,7 @@
 #ifndef SLIDECACHE_CACHE_H
 #define SLIDECACHE_CACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "slidecache/bytes.h"
@@ -70,6 +71,12 @@ SC_MUST enum sc_status sc_cache_sync(const struct sc_cache_options *o,
 SC_MUST enum sc_status sc_cache_get(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, struct sc_entry *out,
 				    struct sc_err *err);
+/* The same, but what is not found is not counted as a miss: for a second look. */
+SC_MUST enum sc_status sc_cache_peek(struct sc_cache *c, const char *version,
+				     struct sc_bytes item, struct sc_entry *out,
+				     struct sc_err *err);
+/* Whether its backend keeps anything: "null" does not. */
+bool sc_cache_stores(const struct sc_cache *c);
 /* mime: at most 31 bytes. SC_TOO_LARGE: over the backend's limit, counted, not stored. */
 SC_MUST enum sc_status sc_cache_set(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, const char *mime,

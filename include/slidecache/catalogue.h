@@ -44,6 +44,8 @@ struct sc_image {
 
 struct sc_catalogue;
 
+/* Empty until the first refresh that finds a good file: for a service, which goes on. */
+struct sc_catalogue *sc_catalogue_new(const char *path);
 /* path: the JSON file; a file that is not there is an empty catalogue. SC_DAMAGED with
  * line and column when it is no catalogue. */
 SC_MUST enum sc_status sc_catalogue_open(const char *path, struct sc_catalogue **out,

@@ -40,6 +40,16 @@ struct sc_item {
 		height; /* patch: x, y level 0 pixels, size pixels of the level */
 };
 
+/* The versions that are current for a plan; "" while they are not known. */
+struct sc_plan_versions {
+	const char *own;   /* of the kind's named cache */
+	const char *image; /* of image/ID */
+	/* A hash of all versions that count for the image. What was opened under another
+	 * one is opened anew: an invalidation reaches what a worker holds in memory, too.
+	 */
+	uint64_t epoch;
+};
+
 struct sc_plan {
 	struct sc_item item;
 	char file[SC_IMAGE_FILE_MAX]; /* of the plane, below the root */
@@ -47,6 +57,7 @@ struct sc_plan {
 	const char *mime;
 	char text[SC_ITEM_MAX + 1]; /* item part of the key */
 	char etag[32];		    /* quoted; depends on the versions too */
+	uint64_t epoch;
 };
 
 struct sc_renderer;
@@ -59,21 +70,26 @@ void sc_renderer_free(struct sc_renderer *r);
 /* Between two requests: gives back slides and pictures that nobody asked for lately. */
 void sc_renderer_idle(struct sc_renderer *r);
 
-/* version: of the kind's named cache; image_version: of image/ID. SC_NOT_FOUND: no such
- * plane or file. No slide is opened. */
+/* SC_NOT_FOUND: no such plane or file. No slide is opened. */
 SC_MUST enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
-				    const struct sc_item *item, const char *version,
-				    const char *image_version, struct sc_plan *out,
-				    struct sc_err *err);
+				    const struct sc_item *item,
+				    const struct sc_plan_versions *versions,
+				    struct sc_plan *out, struct sc_err *err);
+/* All that decides bytes and is not readable in an item text: the image's version, the
+ * file, the settings. */
+uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity,
+			 const char *image_version);
 /* SC_CHANGED: the file is not the plan's any more. SC_NOT_FOUND: outside the pyramid. */
 SC_MUST enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
 				 struct sc_buf *out, struct sc_err *err);
 
-/* Single flight over all workers of a host: see filelock.h. key: the entry's whole key.
+/*
+ * Single flight over all workers of a host: see filelock.h. key: the entry's whole key.
  * SC_OK: this one renders, and calls _end; SC_TIMEOUT: another one still does after
- * wait_ms. *waited: another one had it, so the cache may hold it now. */
+ * wait_ms. Without a lock file everybody renders.
+ */
 SC_MUST enum sc_status sc_flight_begin(struct sc_renderer *r, struct sc_bytes key,
-				       int *waited, struct sc_err *err);
+				       int wait_ms, struct sc_err *err);
 void sc_flight_end(struct sc_renderer *r, struct sc_bytes key);
 
 #endif

@@ -70,11 +70,12 @@ void sc_slide_pool_trim(struct sc_slide_pool *p, int64_t idle_us);
 /*
  * Opens the slide, or finds it open. *out is borrowed: valid until the next
  * sc_slide_pool call. SC_CHANGED when the file is not want any more; SC_UNREADABLE with
- * a sentence (no path in it) for what cannot be opened or exceeds a limit.
+ * a sentence (no path in it) for what cannot be opened or exceeds a limit. epoch: any
+ * number; what was opened, or failed to open, under another one is opened anew.
  */
 SC_MUST enum sc_status sc_slide_get(struct sc_slide_pool *p, const char *file,
-				    const struct sc_identity *want, struct sc_slide **out,
-				    struct sc_err *err);
+				    const struct sc_identity *want, uint64_t epoch,
+				    struct sc_slide **out, struct sc_err *err);
 const struct sc_slide_info *sc_slide_info(const struct sc_slide *s);
 
 /*

@@ -72,8 +72,6 @@ static enum sc_status open_slides(struct sc_app *a, struct sc_err *err)
 	enum sc_status status = sc_slide_root_open(a->conf->slides.root, &a->root, err);
 
 	if (!status)
-		status = sc_catalogue_open(a->conf->slides.catalogue, &a->catalogue, err);
-	if (!status)
 		status = sc_renderer_new(a->conf, a->root, &a->renderer, err);
 	return status;
 }
@@ -85,6 +83,8 @@ enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
 	enum sc_status status = SC_OK;
 
 	a->conf = conf;
+	/* Damaged or not there: every request looks again, and says so. */
+	a->catalogue = sc_catalogue_new(conf->slides.catalogue);
 	status = open_slides(a, err);
 	if (status) {
 		sc_app_close(a);

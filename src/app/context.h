@@ -31,6 +31,7 @@ enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
 struct sc_cache_versions {
 	bool known; /* false: the store is out of reach; no cache may be used */
 	size_t n;
+	uint64_t epoch; /* a hash of them all; 0 while they are not known */
 	struct sc_version
 		items[SC_V_COUNT]; /* by SC_V_...; SC_V_IMAGE only with an image */
 };
@@ -101,22 +102,37 @@ enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 
 /* Starts a 200 whose JSON body the caller writes into rs->body. */
 void sc_json_response(struct sc_response *rs);
-/* The object that lists and single images share, with the request's fields and omit. */
-enum sc_status sc_image_json(struct sc_request *rq, const struct sc_image *im,
-			     struct sc_buf *out, struct sc_err *err);
+/* What of an image a request wants to see. */
+struct sc_image_view {
+	const char *fields, *omit; /* comma lists of the query; NULL: all, none */
+};
+enum sc_status sc_image_view_of(const struct sc_request *rq, struct sc_image_view *out,
+				struct sc_err *err);
+/* The object that lists and single images share. versions: current, of this image. */
+void sc_image_json(struct sc_request *rq, const struct sc_image_view *view,
+		   const struct sc_image *im, const struct sc_cache_versions *versions,
+		   struct sc_buf *out);
 
 /*
  * The token of an image's versioned URLs (?v=): changes whenever any byte that is served
- * for it can change. "" when there is none to give: versions unknown, an image of several
- * files, a file that is gone. out has SC_URL_TOKEN_LEN bytes.
+ * for it can change. identity: of the image's file. "" when there is none to give:
+ * versions unknown, an image of several files.
  */
 #define SC_URL_TOKEN_LEN 17
 void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *versions,
-		  const struct sc_image *im, char out[SC_URL_TOKEN_LEN]);
+		  const struct sc_image *im, const struct sc_identity *identity,
+		  char out[SC_URL_TOKEN_LEN]);
 
 /* Reads what is current: the three kinds and, with an image, image/ID. */
 void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		      struct sc_cache_versions *out);
+/* The versions of n images (at most SC_IMAGES_AT_ONCE) in one read; false: out of reach.
+ */
+#define SC_IMAGES_AT_ONCE 16
+bool sc_read_image_versions(struct sc_app *app, const struct sc_image *const *images,
+			    size_t n, struct sc_version *out);
+/* Completes the versions of the kinds by those of one image. */
+void sc_add_image_version(struct sc_cache_versions *v, const struct sc_version *image);
 /* Opens what could not be opened before, at most once a second. */
 void sc_app_retry(struct sc_app *a);
 /* From target to route, image and item: what explain shares with the chain. */

@@ -44,12 +44,12 @@ static const char *path_of(const char *url)
 	return path ? path : "/";
 }
 
-static void tell_version(struct story *s, const struct sc_version *v)
+static void tell_version(struct story *s, const char *what, const struct sc_version *v)
 {
 	char time[SC_TIME_LEN];
 
 	sc_time_text(v->changed_at_us, time);
-	tell(s, "version", "%s is %s since %s by %s", v->name, v->version, time,
+	tell(s, what, "%s is %s since %s by %s", v->name, v->version, time,
 	     v->changed_by);
 }
 
@@ -65,11 +65,14 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 		tell(s, "stored", "unknown: the cache cannot be opened");
 		return;
 	}
+	if (ctx->image->state == SC_IMAGE_UNREADABLE) {
+		tell(s, "stored", "never: %s", ctx->image->reason);
+		return;
+	}
 	if (sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err)) {
 		tell(s, "stored",
-		     "no: not asked for since its versions, its file or the settings "
-		     "changed, "
-		     "or evicted");
+		     "no: outside the pyramid, or not asked for since its versions, its "
+		     "file or the settings changed, or evicted");
 		return;
 	}
 	sc_time_text(entry.created_us, created);
@@ -98,8 +101,8 @@ static void tell_cache(struct story *s, struct sc_context *ctx)
 	conf = &ctx->app->conf->caches[ctx->detail->cache];
 	tell(s, "cache", "%s (%s)", sc_conf_cache_names[ctx->detail->cache],
 	     conf->backend);
-	tell_version(s, version);
-	tell_version(s, &ctx->cache_versions.items[SC_V_IMAGE]);
+	tell_version(s, "version", version);
+	tell_version(s, "image_version", &ctx->cache_versions.items[SC_V_IMAGE]);
 	if (sc_cache_key(conf->key_prefix, version->version, sc_bytes_str(ctx->plan.text),
 			 key, &err) == SC_OK)
 		tell(s, "key", "%s", key);

@@ -12,7 +12,9 @@
 #define LIMIT_DEFAULT 50
 
 struct page {
-	int64_t limit, offset, count;
+	int64_t limit, offset; /* asked for */
+	int64_t count;	       /* images that pass */
+	int64_t listed;	       /* of them on this page */
 };
 
 /* EXACT takes the default for what is no number, instead of an error. */
@@ -109,56 +111,83 @@ static void put_page_head(const struct sc_request *rq, const struct page *page,
 		sc_json_null(out);
 }
 
-static enum sc_status is_listed(const struct sc_request *rq, const struct sc_image *im,
-				bool *listed, struct sc_err *err)
-{
-	*listed = false;
-	if (im->state == SC_IMAGE_GONE)
-		return SC_OK;
-	return sc_image_filter(rq, im, listed, err);
-}
-
-/* Writes the images of the page, and counts all that pass. */
-static enum sc_status put_results(struct sc_request *rq, struct page *page,
-				  struct sc_buf *out, struct sc_err *err)
+/* The images of the page, and how many there are in all. */
+static enum sc_status find_page(struct sc_request *rq, struct page *page,
+				const struct sc_image **out, struct sc_err *err)
 {
 	const struct sc_catalogue *c = rq->ctx->app->catalogue;
+	struct sc_image_filters filters;
+	enum sc_status status = sc_image_filters_parse(rq, &filters, err);
 
+	if (status)
+		return status;
 	for (size_t i = 0; i < sc_catalogue_count(c); i++) {
 		const struct sc_image *im = sc_catalogue_at(c, i);
-		bool listed = false;
-		enum sc_status status = is_listed(rq, im, &listed, err);
 
-		if (!status && listed && page->count >= page->offset &&
-		    page->count - page->offset < page->limit)
-			status = sc_image_json(rq, im, out, err);
-		if (status)
-			return status;
-		page->count += listed;
+		if (im->state == SC_IMAGE_GONE ||
+		    !sc_image_filters_pass(&filters, im, rq->arena))
+			continue;
+		if (page->count >= page->offset && page->listed < page->limit)
+			out[page->listed++] = im;
+		page->count++;
 	}
 	return SC_OK;
+}
+
+/* Some images, whose versions are read together. */
+static void put_group(struct sc_request *rq, const struct sc_image_view *view,
+		      const struct sc_image *const *images, size_t n, struct sc_buf *out)
+{
+	struct sc_version of_images[SC_IMAGES_AT_ONCE];
+	struct sc_cache_versions versions = rq->ctx->cache_versions;
+
+	versions.known = versions.known &&
+			 sc_read_image_versions(rq->ctx->app, images, n, of_images);
+	for (size_t i = 0; i < n; i++) {
+		if (versions.known)
+			sc_add_image_version(&versions, &of_images[i]);
+		sc_image_json(rq, view, images[i], &versions, out);
+	}
+}
+
+static void put_results(struct sc_request *rq, const struct sc_image_view *view,
+			const struct sc_image *const *images, int64_t n,
+			struct sc_buf *out)
+{
+	sc_json_key(out, "results");
+	sc_json_begin(out, '[');
+	for (int64_t i = 0; i < n; i += SC_IMAGES_AT_ONCE) {
+		int64_t left = n - i;
+
+		put_group(rq, view, images + i,
+			  (size_t)(left < SC_IMAGES_AT_ONCE ? left : SC_IMAGES_AT_ONCE),
+			  out);
+	}
+	sc_json_end(out, ']');
 }
 
 enum sc_status sc_handle_images(struct sc_request *rq, struct sc_response *rs,
 				struct sc_err *err)
 {
 	struct page page = { .limit = LIMIT_DEFAULT };
-	SC_AUTO_BUF results = SC_BUF_INIT;
+	struct sc_image_view view;
+	SC_AUTO_FREE const struct sc_image **images =
+		sc_alloc_array(sc_catalogue_count(rq->ctx->app->catalogue) + 1,
+			       sizeof(struct sc_image *));
 	enum sc_status status = page_number(rq, "limit", 1, &page.limit, err);
 
 	if (!status)
 		status = page_number(rq, "offset", 0, &page.offset, err);
 	if (!status)
-		status = put_results(rq, &page, &results, err);
+		status = sc_image_view_of(rq, &view, err);
+	if (!status)
+		status = find_page(rq, &page, images, err);
 	if (status)
 		return status;
 	sc_json_response(rs);
 	sc_json_begin(&rs->body, '{');
 	put_page_head(rq, &page, &rs->body);
-	sc_json_key(&rs->body, "results");
-	sc_json_begin(&rs->body, '[');
-	sc_buf_append(&rs->body, results.data, results.len);
-	sc_json_end(&rs->body, ']');
+	put_results(rq, &view, images, page.listed, &rs->body);
 	sc_json_end(&rs->body, '}');
 	return SC_OK;
 }
@@ -166,6 +195,12 @@ enum sc_status sc_handle_images(struct sc_request *rq, struct sc_response *rs,
 enum sc_status sc_handle_image(struct sc_request *rq, struct sc_response *rs,
 			       struct sc_err *err)
 {
+	struct sc_image_view view;
+	enum sc_status status = sc_image_view_of(rq, &view, err);
+
+	if (status)
+		return status;
 	sc_json_response(rs);
-	return sc_image_json(rq, rq->ctx->image, &rs->body, err);
+	sc_image_json(rq, &view, rq->ctx->image, &rq->ctx->cache_versions, &rs->body);
+	return SC_OK;
 }

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "slidecache/log.h"
+
 static enum sc_status list(struct sc_app *app, struct sc_version **out, size_t *n,
 			   struct sc_err *err)
 {
@@ -14,7 +16,11 @@ static enum sc_status list(struct sc_app *app, struct sc_version **out, size_t *
 		sc_app_retry(app);
 	if (!app->versions)
 		return sc_fail(err, SC_UNAVAILABLE, "the version store is out of reach");
-	return sc_versions_list(app->versions, out, n, err);
+	if (sc_versions_list(app->versions, out, n, err) == SC_OK)
+		return SC_OK;
+	/* The store's own sentence names its directory: for the log only. */
+	sc_log_error("version store: %s", err->text);
+	return sc_fail(err, SC_UNAVAILABLE, "the version store is out of reach");
 }
 
 enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,

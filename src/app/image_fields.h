@@ -28,12 +28,33 @@ extern const size_t sc_image_fields_count;
 /* NULL for a name that is no field. */
 const struct sc_image_field *sc_image_field_find(struct sc_bytes name);
 
+enum sc_filter_op { SC_FILTER_EXACT, SC_FILTER_CONTAINS, SC_FILTER_IN, SC_FILTER_RANGE };
+
+#define SC_FILTERS_MAX	     32
+#define SC_FILTER_VALUES_MAX 1024
+
+struct sc_image_filter {
+	const struct sc_image_field *field;
+	enum sc_filter_op op;
+	const char *text; /* of text fields: the value, or a comma list */
+	double *numbers;  /* of number fields, in the arena */
+	size_t n;
+};
+
+struct sc_image_filters {
+	size_t n;
+	struct sc_image_filter items[SC_FILTERS_MAX];
+};
+
 /*
- * Whether the image passes every filter of the query: FIELD, FIELD__contains, FIELD__in,
- * FIELD__range. Parameters that are no filter are ignored, as EXACT ignores them.
- * SC_INVALID for a number that is none.
+ * The filters of the query: FIELD, FIELD__contains, FIELD__in, FIELD__range. Parameters
+ * that are no filter, and empty ones, are ignored, as EXACT ignores them. SC_INVALID for
+ * a number that is none, and for more than the limits above.
  */
-enum sc_status sc_image_filter(const struct sc_request *rq, const struct sc_image *im,
-			       bool *passes, struct sc_err *err);
+enum sc_status sc_image_filters_parse(const struct sc_request *rq,
+				      struct sc_image_filters *out, struct sc_err *err);
+/* a: for texts that fields make. */
+bool sc_image_filters_pass(const struct sc_image_filters *filters,
+			   const struct sc_image *im, struct sc_arena *a);
 
 #endif

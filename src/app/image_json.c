@@ -50,29 +50,36 @@ static void put_value(const struct sc_image_field *f, const struct sc_image *im,
 	}
 }
 
-enum sc_status sc_image_json(struct sc_request *rq, const struct sc_image *im,
-			     struct sc_buf *out, struct sc_err *err)
+enum sc_status sc_image_view_of(const struct sc_request *rq, struct sc_image_view *out,
+				struct sc_err *err)
 {
-	struct sc_cache_versions versions;
-	char token[SC_URL_TOKEN_LEN];
-	const char *fields = NULL;
-	const char *omit = NULL;
-	enum sc_status status = sc_query_get(rq, "fields", &fields, err);
+	enum sc_status status = sc_query_get(rq, "fields", &out->fields, err);
 
-	if (!status)
-		status = sc_query_get(rq, "omit", &omit, err);
-	if (status)
-		return status;
+	return status ? status : sc_query_get(rq, "omit", &out->omit, err);
+}
+
+static void put_token(struct sc_request *rq, const struct sc_image *im,
+		      const struct sc_cache_versions *versions, struct sc_buf *out)
+{
+	char token[SC_URL_TOKEN_LEN] = "";
+	struct sc_identity identity;
+	struct sc_err ignored; /* a file that is not there now has no token */
+
+	if (sc_slide_identity(rq->ctx->app->root, im->file, &identity, &ignored) == SC_OK)
+		sc_url_token(rq->ctx->app, versions, im, &identity, token);
+	sc_json_key(out, "version");
+	sc_json_str(out, token);
+}
+
+void sc_image_json(struct sc_request *rq, const struct sc_image_view *view,
+		   const struct sc_image *im, const struct sc_cache_versions *versions,
+		   struct sc_buf *out)
+{
 	sc_json_begin(out, '{');
 	for (size_t i = 0; i < sc_image_fields_count; i++)
-		if (wanted(fields, omit, sc_image_fields[i].name))
+		if (wanted(view->fields, view->omit, sc_image_fields[i].name))
 			put_value(&sc_image_fields[i], im, rq->arena, out);
-	if (wanted(fields, omit, "version")) {
-		sc_read_versions(rq->ctx->app, im, &versions);
-		sc_url_token(rq->ctx->app, &versions, im, token);
-		sc_json_key(out, "version");
-		sc_json_str(out, token);
-	}
+	if (wanted(view->fields, view->omit, "version"))
+		put_token(rq, im, versions, out);
 	sc_json_end(out, '}');
-	return SC_OK;
 }

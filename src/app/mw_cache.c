@@ -6,6 +6,7 @@
  */
 #include "app/context.h"
 
+#include "slidecache/clock.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
@@ -40,6 +41,9 @@ static struct sc_cache *cache_of(const struct sc_context *ctx)
 
 	if (which == SC_NO_CACHE || !ctx->cache_versions.known)
 		return NULL;
+	/* One that keeps nothing would only make equal requests wait for each other. */
+	if (!ctx->app->caches[which] || !sc_cache_stores(ctx->app->caches[which]))
+		return NULL;
 	return ctx->app->caches[which];
 }
 
@@ -48,15 +52,20 @@ static const char *version_of(const struct sc_context *ctx)
 	return ctx->cache_versions.items[ctx->detail->version].version;
 }
 
-static enum sc_status get(struct sc_request *rq, struct sc_response *rs,
-			  struct sc_err *err)
+typedef enum sc_status (*look_fn)(struct sc_cache *c, const char *version,
+				  struct sc_bytes item, struct sc_entry *out,
+				  struct sc_err *err);
+
+/* look: sc_cache_get, or sc_cache_peek for another look in the same request. */
+static enum sc_status find(struct sc_request *rq, struct sc_response *rs, look_fn look,
+			   struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	enum sc_status status = SC_OK;
 
-	status = sc_cache_get(cache_of(ctx), version_of(ctx),
-			      sc_bytes_str(ctx->plan.text), &entry, err);
+	status = look(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
+		      &entry, err);
 	if (status)
 		return status;
 	sc_buf_release(&rs->body);
@@ -89,14 +98,40 @@ static enum sc_status render(struct sc_request *rq, struct sc_response *rs,
 	return answer(rq, rs, result);
 }
 
+static enum sc_status share(struct sc_request *rq, struct sc_response *rs)
+{
+	sc_count(SC_M_SHARED, 1);
+	return answer(rq, rs, SC_X_SHARED);
+}
+
 /* With the lock held: another one may have stored it since we looked. */
 static enum sc_status render_once(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err)
 {
-	if (get(rq, rs, err) != SC_OK)
-		return render(rq, rs, SC_X_MISS, err);
-	sc_count(SC_M_SHARED, 1);
-	return answer(rq, rs, SC_X_SHARED);
+	if (find(rq, rs, sc_cache_peek, err) == SC_OK)
+		return share(rq, rs);
+	return render(rq, rs, SC_X_MISS, err);
+}
+
+#define SLICE_MS                                                                         \
+	50 /* after which a waiting worker looks whether its client is still there */
+
+/* Waits until nobody else renders it, for half the time that a request may take. */
+static enum sc_status wait_turn(struct sc_request *rq, struct sc_bytes key,
+				struct sc_err *err)
+{
+	struct sc_app *app = rq->ctx->app;
+	int64_t end_us = sc_mono_us() + app->conf->request_timeout_s * SC_US_PER_S / 2;
+	enum sc_status status = SC_TIMEOUT;
+
+	while (status == SC_TIMEOUT && sc_mono_us() < end_us) {
+		status = sc_flight_begin(app->renderer, key, SLICE_MS, err);
+		if (status == SC_TIMEOUT && rq->peer_gone && rq->peer_gone(rq)) {
+			sc_count(SC_M_PEER_GONE, 1);
+			return sc_fail(err, SC_ABORTED, "the client went away");
+		}
+	}
+	return status;
 }
 
 static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
@@ -104,19 +139,26 @@ static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
 {
 	struct sc_context *ctx = rq->ctx;
 	const char *prefix = ctx->app->conf->caches[ctx->detail->cache].key_prefix;
-	char key[SC_KEY_MAX + 1];
-	int waited = 0;
+	char text[SC_KEY_MAX + 1];
+	struct sc_bytes key;
 	enum sc_status status = SC_OK;
 
-	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), key,
+	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), text,
 			      err);
 	if (status)
 		return status;
-	status = sc_flight_begin(ctx->app->renderer, sc_bytes_str(key), &waited, err);
-	if (status) /* the other one takes too long: no reason to let this reader wait */
+	key = sc_bytes_str(text);
+	status = wait_turn(rq, key, err);
+	/* All who waited rendering it now, too, would only make it later for everybody.
+	 */
+	if (status == SC_TIMEOUT)
+		return sc_fail(err, SC_TIMEOUT, "it is still being rendered; try again");
+	if (status == SC_ABORTED)
+		return status;
+	if (status) /* no lock to be had: each renders for itself */
 		return render(rq, rs, SC_X_BYPASS, err);
 	status = render_once(rq, rs, err);
-	sc_flight_end(ctx->app->renderer, sc_bytes_str(key));
+	sc_flight_end(ctx->app->renderer, key);
 	return status;
 }
 
@@ -129,7 +171,7 @@ enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs,
 		return sc_next(rq, rs, err);
 	if (!cache_of(rq->ctx))
 		return render(rq, rs, SC_X_BYPASS, err);
-	status = get(rq, rs, err);
+	status = find(rq, rs, sc_cache_get, err);
 	if (status == SC_OK)
 		return answer(rq, rs, SC_X_HIT);
 	if (status != SC_MISS)

@@ -6,35 +6,72 @@
  */
 #include "app/context.h"
 
+#include "slidecache/hash.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
 /* In the order of SC_V_...; the image's own name is made per request. */
 static const char *const kind_names[] = { "tiles", "thumbnails", "slides" };
 
+static bool read_names(struct sc_app *app, const char *const *names, size_t n,
+		       struct sc_version *out)
+{
+	struct sc_err err = { SC_OK, "not open" };
+
+	if (!app->versions)
+		sc_app_retry(app);
+	if (app->versions && sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
+		return true;
+	sc_count(SC_M_VERSION_ERRORS, 1);
+	sc_log_error("version store: %s", err.text);
+	return false;
+}
+
+/* The versions as they stand one after the other, without a separator: all are of one
+ * length. */
+static uint64_t epoch_of(const struct sc_cache_versions *v)
+{
+	char text[SC_V_COUNT * SC_VERSION_LEN];
+
+	for (size_t i = 0; i < v->n; i++)
+		memcpy(text + i * SC_VERSION_LEN, v->items[i].version, SC_VERSION_LEN);
+	return sc_hash64(sc_bytes_of(text, v->n * SC_VERSION_LEN));
+}
+
 void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		      struct sc_cache_versions *out)
 {
 	char image_name[SC_VERSION_NAME_MAX + 1];
 	const char *names[SC_V_COUNT];
-	struct sc_err err;
 
 	out->n = im ? SC_V_COUNT : SC_V_IMAGE;
-	for (size_t i = 0; i < SC_V_IMAGE; i++)
-		names[i] = kind_names[i];
+	memcpy(names, kind_names, sizeof(kind_names));
 	if (im) {
 		sc_version_image_name(im->id, image_name);
 		names[SC_V_IMAGE] = image_name;
 	}
-	if (!app->versions)
-		sc_app_retry(app);
-	out->known = app->versions && sc_versions_get(app->versions, names, out->n,
-						      out->items, &err) == SC_OK;
-	if (out->known)
-		return;
-	sc_count(SC_M_VERSION_ERRORS, 1);
-	if (app->versions)
-		sc_log_error("version store: %s", err.text);
+	out->known = read_names(app, names, out->n, out->items);
+	out->epoch = out->known ? epoch_of(out) : 0;
+}
+
+bool sc_read_image_versions(struct sc_app *app, const struct sc_image *const *images,
+			    size_t n, struct sc_version *out)
+{
+	char storage[SC_IMAGES_AT_ONCE][SC_VERSION_NAME_MAX + 1];
+	const char *names[SC_IMAGES_AT_ONCE];
+
+	for (size_t i = 0; i < n; i++) {
+		sc_version_image_name(images[i]->id, storage[i]);
+		names[i] = storage[i];
+	}
+	return read_names(app, names, n, out);
+}
+
+void sc_add_image_version(struct sc_cache_versions *v, const struct sc_version *image)
+{
+	v->items[SC_V_IMAGE] = *image;
+	v->n = SC_V_COUNT;
+	v->epoch = epoch_of(v);
 }
 
 enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *rs,

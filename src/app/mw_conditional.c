@@ -5,8 +5,6 @@
  */
 #include "app/context.h"
 
-#include <stdio.h>
-
 #include "slidecache/hash.h"
 
 static const char *version_of(const struct sc_context *ctx, int which)
@@ -18,52 +16,57 @@ enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
 	struct sc_item item = { .image = ctx->image->id, .z = 1, .frame = 1 };
+	const struct sc_plan_versions versions = {
+		.own = version_of(ctx, ctx->detail->version),
+		.image = version_of(ctx, SC_V_IMAGE),
+		.epoch = ctx->cache_versions.epoch,
+	};
 	enum sc_status status = ctx->detail->item(rq, &item, err);
 
 	if (status)
 		return status;
-	return sc_item_plan(ctx->app->renderer, ctx->image, &item,
-			    version_of(ctx, ctx->detail->version),
-			    version_of(ctx, SC_V_IMAGE), &ctx->plan, err);
+	return sc_item_plan(ctx->app->renderer, ctx->image, &item, &versions, &ctx->plan,
+			    err);
 }
 
+/* Hashed as it lies in memory. The catalogue's size is a patch's default size. */
+struct token {
+	uint64_t content, epoch;
+	int64_t id, width, height;
+};
+
 void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *versions,
-		  const struct sc_image *im, char out[SC_URL_TOKEN_LEN])
+		  const struct sc_image *im, const struct sc_identity *identity,
+		  char out[SC_URL_TOKEN_LEN])
 {
-	struct sc_item item = { .kind = SC_KIND_THUMBNAIL,
-				.image = im->id,
-				.format = SC_PNG };
-	struct sc_plan plan;
-	struct sc_err ignored;
-	char text[SC_ITEM_MAX + 4 * SC_VERSION_LEN];
-	int n = 0;
+	struct token token = { 0 };
 
 	out[0] = 0;
 	if (!versions->known || versions->n != SC_V_COUNT || im->depth > 1 ||
 	    im->frames > 1)
 		return;
-	/* The plan's text hashes file and settings; the versions that it lacks are added.
-	 */
-	if (sc_item_plan(app->renderer, im, &item, "",
-			 versions->items[SC_V_IMAGE].version, &plan, &ignored))
-		return;
-	n = snprintf(text, sizeof(text), "%s %s %s %s", plan.text,
-		     versions->items[SC_V_TILES].version,
-		     versions->items[SC_V_THUMBNAILS].version,
-		     versions->items[SC_V_SLIDES].version);
-	sc_hex64(sc_hash64(sc_bytes_of(text, (size_t)n)), out);
+	token.content =
+		sc_content_hash(app->conf, identity, versions->items[SC_V_IMAGE].version);
+	token.epoch = versions->epoch;
+	token.id = im->id;
+	token.width = im->width;
+	token.height = im->height;
+	sc_hex64(sc_hash64(sc_bytes_of(&token, sizeof(token))), out);
 }
 
-/* A URL that names the current token can never mean other bytes later. */
+/* A URL that names the current token can never mean other bytes later. The token is made
+ * of the plan's own file, so it cannot be another file's. */
 static bool is_versioned(struct sc_request *rq)
 {
+	struct sc_context *ctx = rq->ctx;
 	char token[SC_URL_TOKEN_LEN];
 	const char *v = NULL;
 	struct sc_err ignored;
 
 	if (!*rq->query || sc_query_get(rq, "v", &v, &ignored) || !v)
 		return false;
-	sc_url_token(rq->ctx->app, &rq->ctx->cache_versions, rq->ctx->image, token);
+	sc_url_token(ctx->app, &ctx->cache_versions, ctx->image, &ctx->plan.identity,
+		     token);
 	return token[0] && strcmp(v, token) == 0;
 }
 
@@ -97,7 +100,7 @@ enum sc_status sc_mw_conditional(struct sc_request *rq, struct sc_response *rs,
 		return status;
 	set_headers(rq, rs);
 	/* "*" would say that a tile exists which nobody has looked for yet. */
-	if (tags && rq->ctx->cache_versions.known && strcmp(tags, "*") != 0 &&
+	if (tags && rq->ctx->cache_versions.known && tags[strspn(tags, " \t,")] != '*' &&
 	    sc_etag_matches(tags, rq->ctx->plan.etag)) {
 		rs->status = 304;
 		return SC_OK;

@@ -4,14 +4,16 @@
  */
 #include "app/context.h"
 
+#include "slidecache/log.h"
+
 static void find_image(struct sc_request *rq)
 {
 	struct sc_context *ctx = rq->ctx;
-	struct sc_err ignored;
+	struct sc_err err;
 
-	/* A catalogue that cannot be read anew stays as it is, and has said so in the
-	 * log. */
-	SC_IGNORE(sc_catalogue_refresh(ctx->app->catalogue, &ignored));
+	/* A catalogue that cannot be read anew stays as it is. */
+	if (sc_catalogue_refresh(ctx->app->catalogue, &err))
+		sc_log_error("%s", err.text);
 	ctx->image = NULL;
 	if (ctx->detail->names_image)
 		ctx->image = sc_catalogue_find(ctx->app->catalogue, rq->args[0].number);

@@ -34,13 +34,17 @@ struct sc_arena *sc_arena_new(void)
 	return sc_alloc(sizeof(struct sc_arena));
 }
 
-static void free_blocks(struct block *b)
+/* Frees blocks from the newest on, down to one that is fit to be kept. The oldest is: a
+ * newer one would lie on top of the heap and keep all below it from the system. */
+static void free_blocks(struct sc_arena *a, bool keep_oldest)
 {
-	while (b) {
-		struct block *next = b->next;
+	while (a->first) {
+		struct block *next = a->first->next;
 
-		free(b);
-		b = next;
+		if (keep_oldest && !next && !OWN_BLOCKS && a->first->size == BLOCK_SIZE)
+			return;
+		free(a->first);
+		a->first = next;
 	}
 }
 
@@ -48,23 +52,17 @@ void sc_arena_free(struct sc_arena *a)
 {
 	if (!a)
 		return;
-	free_blocks(a->first);
+	free_blocks(a, false);
 	free(a);
 }
 
 void sc_arena_reset(struct sc_arena *a)
 {
-	struct block *keep = a->first;
-
-	if (keep && !OWN_BLOCKS && keep->size == BLOCK_SIZE) {
-		free_blocks(keep->next);
-		keep->next = NULL;
-		memset(keep->data, 0, keep->used);
-		keep->used = 0;
+	free_blocks(a, true);
+	if (!a->first)
 		return;
-	}
-	free_blocks(a->first);
-	a->first = NULL;
+	memset(a->first->data, 0, a->first->used);
+	a->first->used = 0;
 }
 
 static struct block *add_block(struct sc_arena *a, size_t size)

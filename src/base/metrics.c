@@ -56,8 +56,11 @@ enum sc_status sc_metrics_map(const char *path, int create, struct sc_err *err)
 	if (create && unlink(path) < 0 && errno != ENOENT)
 		return map_failed(path, err);
 	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0 || (create && ftruncate(fd, sizeof(struct block)) < 0) ||
-	    fstat(fd, &st) < 0)
+	if (fd < 0)
+		return map_failed(path, err);
+	/* Not ftruncate: on a full disk the first count would be a SIGBUS. */
+	errno = create ? posix_fallocate(fd, 0, sizeof(struct block)) : 0;
+	if (errno || fstat(fd, &st) < 0)
 		return map_failed(path, err);
 	if (st.st_size != (off_t)sizeof(struct block))
 		return sc_fail(err, SC_DAMAGED, "metrics %s: of another version", path);

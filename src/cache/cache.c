@@ -135,9 +135,8 @@ static enum sc_status begin_call(const struct sc_cache *c, const char *version,
 	return sc_cache_key(c->o.key_prefix, version, item, key, err);
 }
 
-static enum sc_status say_miss(const struct sc_cache *c, struct sc_err *err)
+static enum sc_status say_miss(struct sc_err *err)
 {
-	count(c, SC_CM_MISSES);
 	err->status = SC_MISS;
 	err->text[0] = '\0';
 	return SC_MISS;
@@ -151,7 +150,7 @@ static enum sc_status reject(struct sc_cache *c, struct sc_bytes key, struct sc_
 	count(c, SC_CM_REJECTS);
 	/* If it cannot be removed the next get rejects it again. */
 	(void)!c->ops->del(c->backend, key, &ignored);
-	return say_miss(c, err);
+	return say_miss(err);
 }
 
 /* Turns the buffer with the envelope into one with the value, without a second one. */
@@ -174,7 +173,7 @@ static enum sc_status open_envelope(struct sc_cache *c, struct sc_bytes key,
 	if (sc_entry_decode(sc_buf_bytes(stored), key, &meta, &value, err) != SC_OK)
 		return reject(c, key, err);
 	if (sc_entry_expired(meta.expires_us, sc_wall_us()))
-		return say_miss(c, err);
+		return say_miss(err);
 	memcpy(out->mime, meta.mime.data, meta.mime.len);
 	out->mime[meta.mime.len] = '\0';
 	out->created_us = meta.created_us;
@@ -184,22 +183,18 @@ static enum sc_status open_envelope(struct sc_cache *c, struct sc_bytes key,
 	return SC_OK;
 }
 
-enum sc_status sc_cache_get(struct sc_cache *c, const char *version, struct sc_bytes item,
-			    struct sc_entry *out, struct sc_err *err)
+static enum sc_status look(struct sc_cache *c, struct sc_bytes key, struct sc_entry *out,
+			   struct sc_err *err)
 {
-	char text[SC_KEY_MAX + 1];
 	SC_AUTO_BUF stored = SC_BUF_INIT;
-	enum sc_status status = begin_call(c, version, item, text, err);
+	enum sc_status status = SC_OK;
 
-	if (status != SC_OK)
-		return status;
-	struct sc_bytes key = sc_bytes_str(text);
 	status = c->ops->get ? c->ops->get(c->backend, key, &stored, err) : SC_MISS;
 	switch (status) {
 	case SC_OK:
 		return open_envelope(c, key, &stored, out, err);
 	case SC_MISS:
-		return say_miss(c, err);
+		return say_miss(err);
 	case SC_DAMAGED:
 		return reject(c, key, err);
 	default:
@@ -207,6 +202,33 @@ enum sc_status sc_cache_get(struct sc_cache *c, const char *version, struct sc_b
 		err->status = SC_UNAVAILABLE;
 		return sc_fail_in(err, c->o.name);
 	}
+}
+
+enum sc_status sc_cache_peek(struct sc_cache *c, const char *version,
+			     struct sc_bytes item, struct sc_entry *out,
+			     struct sc_err *err)
+{
+	char text[SC_KEY_MAX + 1];
+	enum sc_status status = begin_call(c, version, item, text, err);
+
+	if (status != SC_OK)
+		return status;
+	return look(c, sc_bytes_str(text), out, err);
+}
+
+enum sc_status sc_cache_get(struct sc_cache *c, const char *version, struct sc_bytes item,
+			    struct sc_entry *out, struct sc_err *err)
+{
+	enum sc_status status = sc_cache_peek(c, version, item, out, err);
+
+	if (status == SC_MISS)
+		count(c, SC_CM_MISSES);
+	return status;
+}
+
+bool sc_cache_stores(const struct sc_cache *c)
+{
+	return c->ops->set != NULL;
 }
 
 static enum sc_status count_set(const struct sc_cache *c, enum sc_status status,

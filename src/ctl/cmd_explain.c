@@ -13,16 +13,14 @@ static void print_facts(const struct sc_ctl *ctl, const struct sc_fact *facts, s
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
-	sc_json_begin(&out, '[');
+	sc_json_begin(&out, '{');
 	for (size_t i = 0; i < n; i++) {
-		sc_json_begin(&out, '{');
 		sc_json_key(&out, facts[i].name);
 		sc_json_str(&out, facts[i].value);
-		sc_json_end(&out, '}');
 		if (!ctl->json)
-			printf("%-8s %s\n", facts[i].name, facts[i].value);
+			printf("%-13s %s\n", facts[i].name, facts[i].value);
 	}
-	sc_json_end(&out, ']');
+	sc_json_end(&out, '}');
 	if (ctl->json)
 		sc_ctl_print(&out);
 }

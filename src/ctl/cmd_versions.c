@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "slidecache/catalogue.h"
 #include "slidecache/clock.h"
 #include "slidecache/json.h"
 #include "slidecache/parse.h"
@@ -68,15 +69,32 @@ static enum sc_status invalidate_names(const struct sc_ctl *ctl, const char *con
 	return status;
 }
 
+static enum sc_status check_image(const struct sc_ctl *ctl, int64_t id,
+				  struct sc_err *err)
+{
+	struct sc_catalogue *c = NULL;
+	bool found = false;
+	enum sc_status status = sc_catalogue_open(ctl->conf->slides.catalogue, &c, err);
+
+	if (status)
+		return status;
+	found = sc_catalogue_find(c, id) != NULL;
+	sc_catalogue_close(c);
+	return found ? SC_OK
+		     : sc_fail(err, SC_NOT_FOUND, "no image has the id %lld",
+			       (long long)id);
+}
+
 /* The name that "--image 7" stands for; SC_INVALID for what is no id. */
-static enum sc_status image_name(const char *text, char *out, struct sc_err *err)
+static enum sc_status image_name(const struct sc_ctl *ctl, const char *text, char *out,
+				 struct sc_err *err)
 {
 	uint64_t id = 0;
 
 	if (!sc_parse_u64(sc_bytes_str(text), INT64_MAX, &id) || id == 0)
 		return sc_fail(err, SC_INVALID, "--image wants an id, not %.32s", text);
 	sc_version_image_name((int64_t)id, out);
-	return SC_OK;
+	return check_image(ctl, (int64_t)id, err);
 }
 
 #define NAMES_MAX 256
@@ -93,7 +111,7 @@ static enum sc_status collect(const struct sc_ctl *ctl, const char **names, size
 		if (strcmp(ctl->argv[i], "--image") == 0) {
 			if (++i == ctl->argc)
 				return sc_fail(err, SC_INVALID, "--image wants an id");
-			status = image_name(ctl->argv[i], storage[*n], err);
+			status = image_name(ctl, ctl->argv[i], storage[*n], err);
 			names[*n] = storage[*n];
 		} else if (ctl->argv[i][0] == '-') {
 			return sc_fail(err, SC_INVALID, "unknown option %.32s",

@@ -85,22 +85,13 @@ void sc_ctl_print(const struct sc_buf *json)
 	(void)printf("%s\n", (const char *)json->data);
 }
 
-enum {
-	OPT_CONFIG = 256,
-	OPT_STATE_DIR,
-	OPT_SLIDES,
-	OPT_SET,
-	OPT_JSON,
-	OPT_HELP,
-	OPT_VERSION
-};
+enum { OPT_CONFIG = 256, OPT_STATE_DIR, OPT_SLIDES, OPT_SET, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
 	{ "slides", required_argument, NULL, OPT_SLIDES },
 	{ "set", required_argument, NULL, OPT_SET },
-	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -115,7 +106,7 @@ static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
 	return sc_fail(err, SC_INVALID, "unknown command %.64s; see --help", name);
 }
 
-static enum sc_status take_option(int opt, struct sc_conf_overrides *o, bool *json,
+static enum sc_status take_option(int opt, struct sc_conf_overrides *o,
 				  struct sc_err *err)
 {
 	switch (opt) {
@@ -128,9 +119,6 @@ static enum sc_status take_option(int opt, struct sc_conf_overrides *o, bool *js
 		return sc_conf_override(o, "slides.root", optarg, err);
 	case OPT_SET:
 		return sc_conf_override_set(o, optarg, err);
-	case OPT_JSON:
-		*json = true;
-		return SC_OK;
 	default:
 		return sc_fail(err, SC_INVALID, "unknown option; see --help");
 	}
@@ -138,7 +126,7 @@ static enum sc_status take_option(int opt, struct sc_conf_overrides *o, bool *js
 
 /* SC_MISS: --help or --version answered everything. */
 static enum sc_status parse_options(int argc, char **argv, struct sc_conf_overrides *o,
-				    bool *json, struct sc_err *err)
+				    struct sc_err *err)
 {
 	enum sc_status status = SC_OK;
 
@@ -152,9 +140,35 @@ static enum sc_status parse_options(int argc, char **argv, struct sc_conf_overri
 			puts("slidecachectl " SC_PROGRAM_VERSION);
 		if (opt == OPT_HELP || opt == OPT_VERSION)
 			return SC_MISS;
-		status = take_option(opt, o, json, err);
+		status = take_option(opt, o, err);
 	}
 	return status;
+}
+
+/* --json may stand anywhere, also behind the command. */
+static int take_json(int argc, char **argv, bool *json)
+{
+	int kept = 0;
+
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			*json = true;
+		else
+			argv[kept++] = argv[i];
+	argv[kept] = NULL;
+	return kept;
+}
+
+/* A wrong --state-dir must not look like a state in which all is well. */
+static enum sc_status check_state(const struct sc_conf *conf, struct sc_err *err)
+{
+	if (access(conf->state_dir, F_OK) < 0)
+		return sc_fail(
+			err, SC_NOT_FOUND,
+			"no slidecache state in %.150s (--state-dir, --config); the "
+			"service makes it",
+			conf->state_dir);
+	return SC_OK;
 }
 
 static enum sc_status run(int argc, char **argv, struct sc_err *err)
@@ -162,7 +176,10 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 	struct sc_conf_overrides overrides = { .config = NULL };
 	struct sc_ctl ctl = { .json = false };
 	struct sc_conf *conf = NULL;
-	enum sc_status status = parse_options(argc, argv, &overrides, &ctl.json, err);
+	enum sc_status status = SC_OK;
+
+	argc = take_json(argc, argv, &ctl.json);
+	status = parse_options(argc, argv, &overrides, err);
 
 	if (!status && optind == argc) {
 		print_help(stderr);
@@ -177,7 +194,9 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 	ctl.conf = conf;
 	ctl.argc = argc - optind - 1;
 	ctl.argv = argv + optind + 1;
-	status = sc_ctl_become_owner(conf, err);
+	status = check_state(conf, err);
+	if (!status)
+		status = sc_ctl_become_owner(conf, err);
 	if (!status)
 		status = run_command(argv[optind], &ctl, err);
 	sc_conf_free(conf);

@@ -79,31 +79,47 @@ enum sc_status sc_target_parse(struct sc_request *rq, const char *base_path,
 	return strip_base(rq, path, base_path, err);
 }
 
+/* Whether the escaped text of n bytes at p is name; SC_INVALID on a bad escape. */
+static enum sc_status key_is(const char *p, size_t n, const char *name, bool *out,
+			     struct sc_err *err)
+{
+	char key[192];
+
+	*out = false;
+	if (n >= sizeof(key))
+		return SC_OK; /* longer than any name that is asked for */
+	if (!sc_percent_decode(sc_bytes_of(p, n), true, key, sizeof(key)))
+		return sc_fail(err, SC_INVALID, "the query has a bad escape");
+	*out = strcmp(key, name) == 0;
+	return SC_OK;
+}
+
 enum sc_status sc_query_get(const struct sc_request *rq, const char *name,
 			    const char **out, struct sc_err *err)
 {
-	const char *found = NULL;
+	struct sc_bytes found = { NULL, 0 };
+	char *value = NULL;
 
 	for (const char *p = rq->query; *p;) {
 		size_t n = strcspn(p, "&");
 		size_t eq = strcspn(p, "=&");
-		char *key = sc_arena_alloc(rq->arena, eq + 1);
+		bool is_name = false;
+		enum sc_status status = key_is(p, eq, name, &is_name, err);
 
-		if (!sc_percent_decode(sc_bytes_of(p, eq), true, key, eq + 1))
-			return sc_fail(err, SC_INVALID, "the query has a bad escape");
-		if (strcmp(key, name) == 0) {
-			size_t skip = eq < n ? eq + 1 : n;
-			char *value = sc_arena_alloc(rq->arena, n - skip + 1);
-
-			if (!sc_percent_decode(sc_bytes_of(p + skip, n - skip), true,
-					       value, n - skip + 1) ||
-			    !sc_utf8_valid(sc_bytes_str(value)))
-				return sc_fail(err, SC_INVALID,
-					       "the query's %s is not readable", name);
-			found = value;
-		}
+		if (status)
+			return status;
+		if (is_name)
+			found = eq < n ? sc_bytes_of(p + eq + 1, n - eq - 1)
+				       : sc_bytes_of(p + n, 0);
 		p += p[n] ? n + 1 : n;
 	}
-	*out = found;
+	if (found.data) {
+		value = sc_arena_alloc(rq->arena, found.len + 1);
+		if (!sc_percent_decode(found, true, value, found.len + 1) ||
+		    !sc_utf8_valid(sc_bytes_str(value)))
+			return sc_fail(err, SC_INVALID, "the query's %s is not readable",
+				       name);
+	}
+	*out = value;
 	return SC_OK;
 }

@@ -9,15 +9,16 @@
 #include "slidecache/filelock.h"
 #include "slidecache/hash.h"
 
-enum sc_status sc_flight_begin(struct sc_renderer *r, struct sc_bytes key, int *waited,
+enum sc_status sc_flight_begin(struct sc_renderer *r, struct sc_bytes key, int wait_ms,
 			       struct sc_err *err)
 {
-	int wait_ms = (int)(r->conf->request_timeout_s * 1000 / 2);
-
-	return sc_filelock_take(r->flight_fd, sc_hash64(key) >> 1, wait_ms, waited, err);
+	if (r->flight_fd < 0)
+		return SC_OK;
+	return sc_filelock_take(r->flight_fd, sc_hash64(key) >> 1, wait_ms, NULL, err);
 }
 
 void sc_flight_end(struct sc_renderer *r, struct sc_bytes key)
 {
-	sc_filelock_drop(r->flight_fd, sc_hash64(key) >> 1);
+	if (r->flight_fd >= 0)
+		sc_filelock_drop(r->flight_fd, sc_hash64(key) >> 1);
 }

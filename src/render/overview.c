@@ -54,7 +54,7 @@ bool sc_overview_serves(const struct sc_render_job *job, const struct sc_dz_regi
 static bool is_kept(const struct sc_overview *o, const struct sc_render_job *job,
 		    int level)
 {
-	return o->factor && o->level == level &&
+	return o->factor && o->level == level && o->epoch == job->plan->epoch &&
 	       sc_identity_equal(&o->identity, &job->plan->identity);
 }
 
@@ -78,6 +78,7 @@ static enum sc_status make(const struct sc_render_job *job, int level, struct sc
 	o->factor = factor;
 	o->level = level;
 	o->identity = job->plan->identity;
+	o->epoch = job->plan->epoch;
 	return SC_OK;
 }
 

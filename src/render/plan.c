@@ -11,8 +11,7 @@
 
 #define VERSION_MAX 8
 
-/* All that decides the bytes and is not readable in the item text: the image's version,
- * the file, the settings. Hashed as it lies in memory; a member more is a key more. */
+/* Hashed as it lies in memory; a member more is a key more. */
 struct rest {
 	int64_t revision;
 	char image_version[16];
@@ -21,8 +20,8 @@ struct rest {
 		thumbnail_size;
 };
 
-static uint64_t hash_rest(const struct sc_conf *conf, const struct sc_identity *identity,
-			  const char *image_version)
+uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity,
+			 const char *image_version)
 {
 	struct rest rest;
 
@@ -90,8 +89,8 @@ static void write_etag(struct sc_plan *plan, const char *version)
 }
 
 enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
-			    const struct sc_item *item, const char *version,
-			    const char *image_version, struct sc_plan *out,
+			    const struct sc_item *item,
+			    const struct sc_plan_versions *versions, struct sc_plan *out,
 			    struct sc_err *err)
 {
 	char hash[SC_HEX64_LEN];
@@ -108,8 +107,9 @@ enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
 		return status;
 	out->item = *item;
 	out->mime = mime_of(item);
-	sc_hex64(hash_rest(r->conf, &out->identity, image_version), hash);
+	out->epoch = versions->epoch;
+	sc_hex64(sc_content_hash(r->conf, &out->identity, versions->image), hash);
 	write_text(out, hash);
-	write_etag(out, version);
+	write_etag(out, versions->own);
 	return SC_OK;
 }

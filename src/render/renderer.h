@@ -10,6 +10,7 @@
 /* See overview.c. factor 0: none is kept. */
 struct sc_overview {
 	struct sc_identity identity;
+	uint64_t epoch;
 	int level;
 	uint32_t factor;
 	struct sc_pixels pixels;

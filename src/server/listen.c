@@ -360,9 +360,10 @@ enum sc_status sc_listener_open(const struct sc_conf *conf, struct sc_listener *
 
 void sc_listener_hide(struct sc_listener *l)
 {
+	/* Who gave root up may not: the next start replaces it, so that is no news. */
 	if (*l->path && unlink(l->path) < 0)
-		sc_log_warning("socket %s: cannot be removed: %s", l->path,
-			       strerror(errno));
+		sc_log(errno == EACCES ? SC_LOG_INFO : SC_LOG_WARNING,
+		       "socket %s: cannot be removed: %s", l->path, strerror(errno));
 	l->path[0] = '\0';
 }
 

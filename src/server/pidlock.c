@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "slidecache/bytes.h"
+#include "slidecache/log.h"
 
 static enum sc_status fail_owned(int fd, const char *what, struct sc_err *err)
 {
@@ -73,6 +74,12 @@ enum sc_status sc_pidlock_take(const char *path, const char *what, struct sc_pid
 	out->fd = fd;
 	out->path = sc_strdup(path);
 	return SC_OK;
+}
+
+void sc_pidlock_give(const struct sc_pidlock *l, uid_t uid, gid_t gid)
+{
+	if (l->fd >= 0 && fchown(l->fd, uid, gid) < 0)
+		sc_log_warning("%s: keeps its owner: %s", l->path, strerror(errno));
 }
 
 void sc_pidlock_forget(struct sc_pidlock *l)

@@ -191,6 +191,7 @@ static void step(struct pool *p)
 static void worker_ended(struct pool *p, int slot, int status)
 {
 	pid_t pid = p->workers[slot].pid;
+	bool braked = false;
 
 	p->workers[slot] = (struct sc_plan_slot){ 0 };
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -204,8 +205,9 @@ static void worker_ended(struct pool *p, int slot, int status)
 		sc_log_error("worker %d ended with code %d", (int)pid,
 			     WEXITSTATUS(status));
 	/* All died, again and again, and none ever served: that is a failed start. */
-	p->failed = p->ready[0] >= 0 && sc_plan_braked(&p->plan, sc_mono_us());
-	if (sc_plan_braked(&p->plan, sc_mono_us()) && !p->failed)
+	braked = sc_plan_braked(&p->plan, sc_mono_us());
+	p->failed |= braked && p->ready[0] >= 0; /* what the stop does changes nothing */
+	if (braked && !p->failed)
 		fork_checker(p);
 }
 

@@ -110,9 +110,14 @@ static enum sc_status acquire(struct server *s, struct sc_err *err)
 	    make_dir("state_dir", s->conf->state_dir, &s->user, err) != SC_OK ||
 	    make_dir("cache_dir", s->conf->cache_dir, &s->user, err) != SC_OK ||
 	    sc_pidlock_take((const char *)path.data, (const char *)what.data, &s->lock,
-			    err) != SC_OK)
+			    err) != SC_OK ||
+	    sc_listener_open(s->conf, &s->listener, err) != SC_OK)
 		return err->status;
-	return sc_listener_open(s->conf, &s->listener, err);
+	if (s->user.uid != geteuid()) {
+		sc_pidlock_give(&s->lock, s->user.uid, s->user.gid);
+		sc_pidlock_give(&s->listener.lock, s->user.uid, s->user.gid);
+	}
+	return SC_OK;
 }
 
 /* As who we stay. */

@@ -13,8 +13,14 @@ enum sc_status sc_stores_check(const struct sc_conf *conf, struct sc_err *err)
 	for (int i = 0; i < SC_CONF_CACHES; i++) {
 		struct sc_cache_options o = sc_app_cache_options(conf, i);
 
-		if (sc_cache_check(&o, err) != SC_OK)
+		enum sc_status s = sc_cache_check(&o, err);
+
+		if (s == SC_INVALID)
 			return sc_fail_in(err, "cache");
+		if (s != SC_OK)
+			sc_log_warning("cache %s: not checked; tiles are made anew while "
+				       "it cannot be used",
+				       err->text);
 	}
 	return SC_OK;
 }

@@ -8,7 +8,8 @@
 
 #include "slidecache/conf.h"
 
-/* What is damaged is set aside and started anew; safe while workers run. */
+/* What is damaged is set aside and started anew; safe while workers run. SC_INVALID: an
+ * option is wrong. Anything else (a full disk) is a warning: workers do without. */
 SC_MUST enum sc_status sc_stores_check(const struct sc_conf *conf, struct sc_err *err);
 void sc_stores_sync(const struct sc_conf *conf);
 

@@ -2,10 +2,11 @@
 /*
  * The worker's loop: accept, check the peer, set time-outs, read, answer, close.
  *
- * Signals are blocked for the whole life, so none ever interrupts a request; the two that
- * stop a worker come through a signalfd that epoll watches beside the listener. (ppoll
- * and epoll_pwait with an open mask deliver nothing while connections are always ready.)
- * EPOLLEXCLUSIVE wakes one idle worker a connection, where poll would wake them all.
+ * Signals are blocked for the whole life, so none interrupts a request while the master
+ * lives (SIGALRM says that it does not, see outlive_master); the two that stop a worker
+ * come through a signalfd that epoll watches beside the listener. (ppoll and epoll_pwait
+ * with an open mask deliver nothing while connections are always ready.) EPOLLEXCLUSIVE
+ * wakes one idle worker a connection, where poll would wake them all.
  */
 #include "worker.h"
 
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -31,6 +33,11 @@
 #define DRAIN_US	SC_US_PER_S /* of the queue, once told to stop */
 #define STARVED_US	(SC_US_PER_S / 10)
 #define STARVED_LOG_US	(10 * SC_US_PER_S)
+#define ORPHAN_GRACE_S	2 /* over request_timeout_s */
+#define MIB		((rlim_t)1 << 20)
+#define MEMORY_BASE	(512 * MIB)
+#define MEMORY_SLIDE	(48 * MIB) /* an open one, with OpenSlide's cache */
+#define MEMORY_MIN	(1024 * MIB)
 
 struct worker {
 	const struct sc_worker_args *args;
@@ -43,11 +50,55 @@ struct worker {
 	int64_t starved_log_us;
 };
 
-/* Faults must stay deliverable; all else waits until the request is over. */
+static unsigned orphan_limit_s; /* for the handler below */
+
+/* The master died. Nobody is left who would kill this worker at the deadline, so the
+ * clock does: the second SIGALRM has its default action. SIGTERM asks for the usual end,
+ * once the request is over. Async-signal-safe. */
+static void outlive_master(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	(void)alarm(orphan_limit_s);
+	(void)kill(getpid(), SIGTERM);
+	errno = saved;
+}
+
+/* SIGALRM comes from the kernel at the master's death only, so no request of a pool that
+ * lives is ever interrupted, and hits pay nothing. */
+static void follow_master(const struct sc_conf *conf)
+{
+	struct sigaction once = { .sa_handler = outlive_master,
+				  .sa_flags = SA_RESTART | (int)SA_RESETHAND };
+
+	orphan_limit_s = (unsigned)conf->request_timeout_s + ORPHAN_GRACE_S;
+	(void)sigaction(SIGALRM, &once, NULL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGALRM);
+}
+
+/* A slide may pass every limit and still unfold to more than the machine has. Counts
+ * anonymous memory only: LMDB's maps are shared and files. Who is over it fails to
+ * allocate, which costs a request or this worker, never its neighbours. */
+static void limit_memory(const struct sc_conf *conf)
+{
+	rlim_t bytes = MEMORY_BASE + (rlim_t)conf->slides.max_open * MEMORY_SLIDE;
+	struct rlimit now = { 0, 0 };
+
+	bytes = bytes < MEMORY_MIN ? MEMORY_MIN : bytes;
+	(void)getrlimit(RLIMIT_DATA, &now);
+	now.rlim_cur = bytes < now.rlim_max ? bytes : now.rlim_max;
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory counts */
+	(void)setrlimit(RLIMIT_DATA, &now);
+#endif
+}
+
+/* Faults must stay deliverable, and the clock of an orphan; all else waits until the
+ * request is over. */
 static void block_signals(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS,	SIGFPE, SIGILL,
-				      SIGABRT, SIGTRAP, SIGSYS };
+				      SIGABRT, SIGTRAP, SIGSYS, SIGALRM };
 	sigset_t mask;
 
 	(void)sigfillset(&mask);
@@ -223,9 +274,10 @@ int sc_worker_run(const struct sc_worker_args *args)
 	struct sc_err err = { SC_OK, "" };
 	bool started = false;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	follow_master(args->conf);
 	if (getppid() != args->master)
 		return 0; /* it died before the line above */
+	limit_memory(args->conf);
 	w.starved_log_us = w.idle_us - 2 * STARVED_LOG_US;
 	sc_response_init(&w.response);
 	started = start(&w, &err) == SC_OK;

@@ -109,12 +109,19 @@ static enum sc_status load(struct sc_catalogue *c, struct sc_err *err)
 	return SC_OK;
 }
 
-enum sc_status sc_catalogue_open(const char *path, struct sc_catalogue **out,
-				 struct sc_err *err)
+struct sc_catalogue *sc_catalogue_new(const char *path)
 {
 	struct sc_catalogue *c = sc_alloc(sizeof(*c));
 
 	*c = (struct sc_catalogue){ .path = sc_strdup(path), .images = SC_IMAGES_INIT };
+	return c;
+}
+
+enum sc_status sc_catalogue_open(const char *path, struct sc_catalogue **out,
+				 struct sc_err *err)
+{
+	struct sc_catalogue *c = sc_catalogue_new(path);
+
 	if (load(c, err) != SC_OK) {
 		sc_catalogue_close(c);
 		return err->status;

@@ -15,9 +15,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "slide/root.h"
+#include "slidecache/clock.h"
 #include "slidecache/hash.h"
 
 /* EAGAIN: something was renamed while the kernel looked, and it asks to try again. */
@@ -166,6 +168,34 @@ static enum sc_status stat_regular(int fd, struct sc_identity *out, struct sc_er
 }
 
 /*
+ * A write within the tick of the kernel's clock that stamped the last one leaves no trace in
+ * the identity (10 ms at most; kernels before 6.13 and network file systems have no finer
+ * stamps). So a file that young has none yet: it is waited for, a little.
+ */
+#define SETTLE_TRIES 30
+
+static bool has_settled(const struct sc_identity *id)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	/* A stamp from the future says nothing of now: another machine's clock, or a wrong one. */
+	return id->ctime_ns < to_ns(now) || id->ctime_ns - to_ns(now) > 1000000000;
+}
+
+static enum sc_status stat_settled(int fd, struct sc_identity *out, struct sc_err *err)
+{
+	for (int i = 0; i < SETTLE_TRIES; i++) {
+		if (stat_regular(fd, out, err) != SC_OK)
+			return err->status;
+		if (has_settled(out))
+			return SC_OK;
+		sc_sleep_us(1000);
+	}
+	return sc_fail(err, SC_CHANGED, "the slide's file is being written");
+}
+
+/*
  * A MIRAX slide is an index picture NAME.mrxs and a folder NAME whose Slidedat.ini
  * describes the data files, and which the scanner's software rewrites with them. So that
  * file counts too: a hash of its identity is mixed into the change time, which nothing
@@ -199,7 +229,7 @@ static enum sc_status identify(const struct sc_slide_root *r, const char *file,
 	struct sc_identity id = { 0 };
 
 	if (sc_slide_root_fd(r, file, O_PATH, &f, err) != SC_OK ||
-	    stat_regular(f, &id, err) != SC_OK)
+	    stat_settled(f, &id, err) != SC_OK)
 		return err->status;
 	if (is_mirax(file))
 		mix_mirax(r, file, &id);

@@ -22,6 +22,7 @@ struct sc_slide {
 	char *file;
 	int fd;
 	struct sc_identity identity;
+	uint64_t epoch;
 	const struct sc_source_ops *ops;
 	void *state; /* NULL once closed, after an error */
 	struct sc_slide_info info;
@@ -113,7 +114,7 @@ void sc_slide_pool_trim(struct sc_slide_pool *p, int64_t idle_us)
 
 /* A slide of that name that is fit to be used again, moved to the most recent place. */
 static struct sc_slide *find_slide(struct sc_slide_pool *p, const char *file,
-				   const struct sc_identity *want)
+				   const struct sc_identity *want, uint64_t epoch)
 {
 	struct sc_slide *found = NULL;
 
@@ -122,7 +123,8 @@ static struct sc_slide *find_slide(struct sc_slide_pool *p, const char *file,
 
 		if (s->state && strcmp(s->file, file) != 0)
 			continue;
-		if (!s->state || !want || !sc_identity_equal(&s->identity, want)) {
+		if (!s->state || !want || s->epoch != epoch ||
+		    !sc_identity_equal(&s->identity, want)) {
 			drop_slide(p, i);
 			continue;
 		}
@@ -134,10 +136,11 @@ static struct sc_slide *find_slide(struct sc_slide_pool *p, const char *file,
 	return found;
 }
 
-static uint64_t failure_key(const char *file, const struct sc_identity *id)
+static uint64_t failure_key(const char *file, const struct sc_identity *id,
+			    uint64_t epoch)
 {
-	uint64_t parts[2] = { sc_hash64(sc_bytes_str(file)),
-			      sc_hash64(sc_bytes_of(id, sizeof(*id))) };
+	uint64_t parts[3] = { sc_hash64(sc_bytes_str(file)),
+			      sc_hash64(sc_bytes_of(id, sizeof(*id))), epoch };
 
 	return sc_hash64(sc_bytes_of(parts, sizeof(parts)));
 }
@@ -231,10 +234,10 @@ static enum sc_status open_slide(struct sc_slide_root *root, const char *file,
 }
 
 static enum sc_status open_new(struct sc_slide_pool *p, const char *file,
-			       const struct sc_identity *want, struct sc_slide **out,
-			       struct sc_err *err)
+			       const struct sc_identity *want, uint64_t epoch,
+			       struct sc_slide **out, struct sc_err *err)
 {
-	uint64_t key = failure_key(file, want);
+	uint64_t key = failure_key(file, want, epoch);
 	const struct failure *failure = find_failure(p, key);
 
 	if (failure)
@@ -245,23 +248,24 @@ static enum sc_status open_new(struct sc_slide_pool *p, const char *file,
 		remember_failure(p, key, err);
 		return err->status;
 	}
+	(*out)->epoch = epoch;
 	sc_count(SC_M_SLIDE_OPENS, 1);
 	p->slides[p->n++] = *out;
 	return SC_OK;
 }
 
 enum sc_status sc_slide_get(struct sc_slide_pool *p, const char *file,
-			    const struct sc_identity *want, struct sc_slide **out,
-			    struct sc_err *err)
+			    const struct sc_identity *want, uint64_t epoch,
+			    struct sc_slide **out, struct sc_err *err)
 {
 	struct sc_slide *s;
 
 	if (check_identity(p->root, file, want, err) != SC_OK) {
-		(void)find_slide(p, file, NULL); /* closes what is open of it */
+		(void)find_slide(p, file, NULL, 0); /* closes what is open of it */
 		return err->status;
 	}
-	s = find_slide(p, file, want);
-	if (!s && open_new(p, file, want, &s, err) != SC_OK)
+	s = find_slide(p, file, want, epoch);
+	if (!s && open_new(p, file, want, epoch, &s, err) != SC_OK)
 		return err->status;
 	s->used_us = sc_mono_us();
 	*out = s;

@@ -22,8 +22,9 @@
 #include "slidecache/clock.h"
 #include "slidecache/parse.h"
 
-#define CPU_LIMIT_S 20 /* backstop, should the parent be gone */
-#define PIECE	    64 /* pixels a side that are read of a level */
+#define CPU_LIMIT_S  20 /* backstop, should the parent be gone */
+#define MEMORY_LIMIT ((rlim_t)1 << 30)
+#define PIECE	     64 /* pixels a side that are read of a level */
 
 static enum sc_status read_piece(struct sc_slide *s, int level, struct sc_err *err)
 {
@@ -47,7 +48,7 @@ static enum sc_status examine(struct sc_slide_root *root, const char *file,
 	struct sc_slide *s;
 
 	if (sc_slide_pool_new(root, 1, &pool, err) != SC_OK ||
-	    sc_slide_get(pool, file, id, &s, err) != SC_OK ||
+	    sc_slide_get(pool, file, id, 0, &s, err) != SC_OK ||
 	    read_piece(s, sc_dz_best_level(&sc_slide_info(s)->geometry, HUGE_VAL), err) !=
 		    SC_OK ||
 	    read_piece(s, 0, err) != SC_OK)
@@ -60,11 +61,17 @@ static void be_modest(void)
 {
 	struct rlimit cpu = { CPU_LIMIT_S, CPU_LIMIT_S };
 	struct rlimit none = { 0, 0 };
+	struct rlimit memory = { MEMORY_LIMIT, MEMORY_LIMIT };
 	sigset_t all;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setrlimit(RLIMIT_CPU, &cpu);
 	(void)setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* its shadow memory counts */
+	(void)setrlimit(RLIMIT_DATA, &memory);
+#else
+	(void)memory;
+#endif
 	/* The parent's handlers are not for this process: a crash must end it. */
 	for (int i = 1; i < NSIG; i++)
 		(void)signal(i, SIG_DFL);

@@ -144,7 +144,7 @@ static struct grid open_own(const char *slide, const char *dir)
 	own.image.name = own.image.file = basename(file);
 	need(sc_slide_identity(root, own.image.file, &identity, &err), &err);
 	need(sc_slide_pool_new(root, 1, &pool, &err), &err);
-	need(sc_slide_get(pool, own.image.file, &identity, &s, &err), &err);
+	need(sc_slide_get(pool, own.image.file, &identity, 0, &s, &err), &err);
 	g = grid_of(sc_slide_info(s)->geometry.width[0],
 		    sc_slide_info(s)->geometry.height[0]);
 	sc_slide_pool_free(pool);
@@ -164,14 +164,13 @@ static size_t render_own(const struct grid *g, int64_t col, int64_t row)
 				.col = col,
 				.row = row,
 				.format = SC_JPEG };
+	const struct sc_plan_versions versions = { "version1", "version2", 0 };
 	SC_AUTO_BUF out = SC_BUF_INIT;
 	struct sc_plan plan;
 	struct sc_err err;
 
 	(void)g;
-	need(sc_item_plan(own.renderer, &own.image, &item, "version1", "version2", &plan,
-			  &err),
-	     &err);
+	need(sc_item_plan(own.renderer, &own.image, &item, &versions, &plan, &err), &err);
 	need(sc_render(own.renderer, &plan, &out, &err), &err);
 	return out.len;
 }

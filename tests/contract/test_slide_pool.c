@@ -33,7 +33,7 @@ static void replaced_before_get(void **state)
 	(void)slides_get(f, "swap.tif");
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 1);
 	replace("swap.tif", &slides_masks);
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &old, &s, &err), SC_CHANGED);
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &old, 0, &s, &err), SC_CHANGED);
 	assert_null(s);
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 0);
 	assert_int_equal(sc_slide_info(slides_get(f, "swap.tif"))->geometry.width[0],
@@ -95,7 +95,7 @@ static void gone_while_open(void **state)
 	id = slides_identify("swap.tif");
 	(void)slides_get(f, "swap.tif");
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, &s, &err), SC_NOT_FOUND);
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, 0, &s, &err), SC_NOT_FOUND);
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 0);
 }
 
@@ -116,7 +116,7 @@ static void expect_broken(struct fixture *f, const char *file)
 	struct sc_err err;
 	int before;
 
-	if (sc_slide_get(f->pool, file, &id, &s, &err) == SC_OK) {
+	if (sc_slide_get(f->pool, file, &id, 0, &s, &err) == SC_OK) {
 		before = sc_slide_pool_open_count(f->pool);
 		if (sc_slide_read(s, &r, NULL, &p, &err) == SC_OK)
 			fail_msg("%s was read", file);
@@ -152,7 +152,7 @@ static void a_bomb_is_refused_when_it_is_opened(void **state)
 	struct sc_slide *s;
 	struct sc_err err;
 
-	assert_int_equal(sc_slide_get(f->pool, "bomb.tif", &id, &s, &err), SC_UNREADABLE);
+	assert_int_equal(sc_slide_get(f->pool, "bomb.tif", &id, 0, &s, &err), SC_UNREADABLE);
 	assert_non_null(strstr(err.text, "4112 x 4112"));
 }
 
@@ -188,9 +188,9 @@ static void a_failure_is_remembered_for_that_file_only(void **state)
 
 	check_write(path, "II*", 3);
 	id = slides_identify("swap.tif");
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, &s, &first),
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, 0, &s, &first),
 			 SC_UNREADABLE);
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, &s, &again),
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, 0, &s, &again),
 			 SC_UNREADABLE);
 	assert_string_equal(first.text, again.text);
 	replace("swap.tif", &slides_narrow);

@@ -123,6 +123,51 @@ static void a_restart_does_not_wait_for_old_workers_for_long(void **state)
 	stop_server();
 }
 
+/* Nobody is left to kill the worker at the deadline: it ends by its own clock. */
+static void a_worker_that_hangs_does_not_outlive_its_master_for_long(void **state)
+{
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+	int fd = -1;
+
+	(void)state;
+	start_server("--workers", "1", "--set", "request_timeout_s=1");
+	put_request(&request, &(struct ask){ .uri = "/hold" });
+	fd = connect_server();
+	send_bytes(fd, request.data, request.len);
+	wait_file("held");
+	assert_int_equal(kill(master, SIGKILL), 0);
+	assert_int_equal(wait_exit(master), 128 + SIGKILL);
+	master = 0;
+	(void)read_reply(fd, &reply); /* until the worker is gone */
+	assert_int_equal(reply.len, 0);
+	wait_until(nobody_listens, NULL, "the worker's end");
+	(void)close(fd);
+}
+
+/* What a worker has in hand when its master is killed is still answered. */
+static void a_killed_master_costs_no_request(void **state)
+{
+	SC_AUTO_BUF request = SC_BUF_INIT;
+	SC_AUTO_BUF reply = SC_BUF_INIT;
+	int fd = -1;
+
+	(void)state;
+	start_server("--workers", "1", NULL, NULL);
+	put_request(&request, &(struct ask){ .uri = "/hold" });
+	fd = connect_server();
+	send_bytes(fd, request.data, request.len);
+	wait_file("held");
+	assert_int_equal(kill(master, SIGKILL), 0);
+	assert_int_equal(wait_exit(master), 128 + SIGKILL);
+	master = 0;
+	mark("release");
+	assert_true(read_reply(fd, &reply));
+	assert_true(has_status(&reply, 200));
+	wait_until(nobody_listens, NULL, "the worker's end");
+	(void)close(fd);
+}
+
 /* A request that runs when the stop comes, and one that waits in the queue. */
 static void a_stop_answers_what_was_accepted(void **state)
 {
@@ -306,6 +351,32 @@ static void a_worker_under_load_hears_the_stop(void **state)
 	}
 }
 
+/* The least there is, and what more open slides add; none where shadow memory counts. */
+static void workers_have_a_limit_of_memory(void **state)
+{
+	static const struct {
+		const char *option;
+		rlim_t mib;
+	} rows[] = { { "slides.max_open=2", 1024 }, { "slides.max_open=16", 1280 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rlimit own = { 0, 0 };
+		struct rlimit have = { 0, 0 };
+		rlim_t want = rows[i].mib << 20;
+
+		start_server("--set", rows[i].option, NULL, NULL);
+		assert_int_equal(prlimit(get_pid(), RLIMIT_DATA, NULL, &have), 0);
+		assert_int_equal(getrlimit(RLIMIT_DATA, &own), 0);
+#ifdef __SANITIZE_ADDRESS__
+		want = own.rlim_cur;
+#endif
+		assert_true(have.rlim_cur == (want < own.rlim_max ? want : own.rlim_max));
+		stop_server();
+		(void)unlink(path_in("log"));
+	}
+}
+
 static void a_pool_that_cannot_start_says_so(void **state)
 {
 	char listen[256];
@@ -452,6 +523,8 @@ int main(void)
 		PLAIN(another_programs_socket_is_not_stolen),
 		PLAIN(a_killed_master_leaves_no_workers_and_no_obstacle),
 		PLAIN(a_restart_does_not_wait_for_old_workers_for_long),
+		PLAIN(a_worker_that_hangs_does_not_outlive_its_master_for_long),
+		PLAIN(a_killed_master_costs_no_request),
 		PLAIN(a_stop_answers_what_was_accepted),
 		PLAIN(an_idle_pool_stops_at_once),
 		WITH_SERVER(killed_workers_are_replaced),
@@ -461,6 +534,7 @@ int main(void)
 		PLAIN(a_trickler_is_killed),
 		PLAIN(a_starving_worker_recovers),
 		WITH_SERVER(a_worker_under_load_hears_the_stop),
+		PLAIN(workers_have_a_limit_of_memory),
 		PLAIN(a_pool_that_cannot_start_says_so),
 		WITH_SERVER(workers_inherit_the_listener_only),
 		WITH_SERVER(a_scan_runs_at_the_start_and_when_asked),

@@ -258,6 +258,46 @@ static void the_user_is_changed(void **state)
 	stop_server();
 }
 
+/* What root made, the user can take over, and what it may not remove stops nothing. */
+static void what_root_leaves_is_the_users(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+
+	(void)state;
+	if (geteuid() != 0)
+		return;
+	assert_non_null(nobody);
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(chmod(path_in("slides"), 0755), 0);
+	start_server("--set", "user=nobody", NULL, NULL);
+	assert_int_equal(owner_of("s.lock"), nobody->pw_uid);
+	assert_int_equal(owner_of("state/slidecached.pid"), nobody->pw_uid);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+	assert_non_null(strstr(read_text("log"), "info: socket "));
+	assert_non_null(strstr(read_text("log"), "cannot be removed: Permission denied"));
+	assert_null(strstr(read_text("log"), "warning: socket "));
+}
+
+/* A store that cannot be checked now costs speed; the start goes on. */
+static void a_store_out_of_reach_is_no_obstacle(void **state)
+{
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(mkdir(path_in("state"), 0700), 0);
+	assert_int_equal(mkdir(path_in("state/cache"), 0700), 0);
+	fd = open(path_in("state/cache/tiles_cache"), O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	start_server(NULL, NULL, NULL, NULL);
+	wait_log("not checked; tiles are made anew");
+	assert_serves();
+	stop_server();
+}
+
 /* As another user: whether the server says anything to it. */
 static int try_as(uid_t uid)
 {
@@ -311,6 +351,8 @@ int main(void)
 		PLAIN(the_service_manager_is_told),
 		PLAIN(a_socket_of_systemd_serves),
 		PLAIN(the_user_is_changed),
+		PLAIN(what_root_leaves_is_the_users),
+		PLAIN(a_store_out_of_reach_is_no_obstacle),
 		PLAIN(strangers_are_refused),
 	};
 

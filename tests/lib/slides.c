@@ -195,7 +195,7 @@ struct sc_slide *slides_get(struct fixture *f, const char *file)
 	struct sc_slide *s = NULL;
 	struct sc_err err;
 
-	if (sc_slide_get(f->pool, file, &id, &s, &err) != SC_OK)
+	if (sc_slide_get(f->pool, file, &id, 0, &s, &err) != SC_OK)
 		fail_msg("%s: %s", file, err.text);
 	return s;
 }

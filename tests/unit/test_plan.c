@@ -35,7 +35,9 @@ static struct sc_plan plan_of(const struct sc_item *item, const char *version,
 	struct sc_plan plan;
 	struct sc_err err;
 
-	if (sc_item_plan(t.renderer, &t.image, item, version, image_version, &plan, &err))
+	const struct sc_plan_versions versions = { version, image_version, 1 };
+
+	if (sc_item_plan(t.renderer, &t.image, item, &versions, &plan, &err))
 		fail_msg("%s", err.text);
 	return plan;
 }
@@ -128,17 +130,18 @@ static void another_file_makes_another_key(void **state)
 
 static void planes_that_are_not_there(void **state)
 {
+	const struct sc_plan_versions none = { "", "", 0 };
 	struct sc_item item = tile;
 	struct sc_plan plan;
 	struct sc_err err;
 
 	(void)state;
 	item.z = 2;
-	assert_int_equal(sc_item_plan(t.renderer, &t.image, &item, "V", "I", &plan, &err),
+	assert_int_equal(sc_item_plan(t.renderer, &t.image, &item, &none, &plan, &err),
 			 SC_NOT_FOUND);
 	assert_int_equal(unlink(t.file), 0);
 	item.z = 1;
-	assert_int_equal(sc_item_plan(t.renderer, &t.image, &item, "V", "I", &plan, &err),
+	assert_int_equal(sc_item_plan(t.renderer, &t.image, &item, &none, &plan, &err),
 			 SC_NOT_FOUND);
 	assert_null(strstr(err.text, t.dir));
 	assert_null(strstr(err.text, t.image.file));

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""make install: what lands below DESTDIR is a service that systemd could start."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from service import BUILD, REPO
+
+UNITS = "lib/systemd/system"
+
+
+def install(dest, prefix):
+    """The programs and pages that are built already: what their flags were is not ours."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
+    argv = ["make", "-o", "all", "-o", "www", "install",
+            f"BUILD={BUILD}", f"DESTDIR={dest}", f"PREFIX={prefix}"]
+    done = subprocess.run(argv, cwd=REPO, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module", params=["/usr/local", "/usr", "/opt/slidecache"])
+def installed(request, tmp_path_factory):
+    dest = tmp_path_factory.mktemp("dest")
+    install(dest, request.param)
+    return dest, request.param
+
+
+def below(dest, path):
+    return dest / str(path).lstrip("/")
+
+
+def commands(dest):
+    text = (dest / UNITS / "slidecached.service").read_text()
+    return [line.split() for line in re.findall(r"^ExecStart=(.*)$", text, re.M)]
+
+
+def test_the_programs_that_units_start_are_there(installed):
+    dest, prefix = installed
+    (argv,) = commands(dest)
+    assert argv[0] == f"{prefix}/sbin/slidecached"
+    assert os.access(below(dest, argv[0]), os.X_OK)
+    for name in ("slidecachectl", "make-slide"):
+        assert os.access(below(dest, f"{prefix}/bin/{name}"), os.X_OK)
+
+
+def test_the_installed_configuration_passes(installed):
+    dest, _ = installed
+    (argv,) = commands(dest)
+    config = argv[argv.index("--config") + 1]
+    done = subprocess.run(
+        [below(dest, argv[0]), "--config", below(dest, config), "--check-config"],
+        capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_changed_configuration_is_kept(installed):
+    dest, prefix = installed
+    config = dest / "etc/slidecache/slidecache.json"
+    before = config.read_text()
+    config.write_text('{"workers": 3}\n')
+    install(dest, prefix)
+    assert config.read_text() == '{"workers": 3}\n'
+    config.write_text(before)
+
+
+def test_pages_and_papers_are_there(installed):
+    dest, prefix = installed
+    share = below(dest, f"{prefix}/share")
+    for name in ("slidecache/www/index.html", "slidecache/www/viewer.html",
+                 "slidecache/www/static", "doc/slidecache/README.md", "doc/slidecache/LICENSE"):
+        assert (share / name).exists(), name
+    unit = (dest / UNITS / "slidecached.service").read_text()
+    (page,) = re.findall(r"^Documentation=file:(.*)$", unit, re.M)
+    assert below(dest, page).exists()
+
+
+def test_the_user_of_the_units_is_made(installed):
+    dest, _ = installed
+    lines = (dest / "usr/lib/sysusers.d/slidecache.conf").read_text().splitlines()
+    made = {line.split()[1] for line in lines if line.startswith("u ")}
+    for unit in ("slidecached.service", "slidecached.socket"):
+        text = (dest / UNITS / unit).read_text()
+        assert set(re.findall(r"^(?:Socket)?User=(.*)$", text, re.M)) == made == {"slidecache"}
+
+
+def test_the_service_pulls_its_socket_in(installed):
+    dest, _ = installed
+    text = (dest / UNITS / "slidecached.service").read_text()
+    for line in ("Requires=slidecached.socket", "Sockets=slidecached.socket",
+                 "Also=slidecached.socket"):
+        assert line in text.splitlines()
+    assert re.search(r"^After=.*\bslidecached\.socket\b", text, re.M)
+
+
+def test_systemd_has_nothing_to_say(installed):
+    """Where there is a systemd to ask: it looks for the programs below the root, too."""
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        return
+    dest, _ = installed
+    root = below(dest, "/")
+    standard = pathlib.Path("/lib/systemd/system")
+    scratch = dest.parent / (dest.name + "-verify")
+    scratch.mkdir()
+    for unit in ("slidecached.service", "slidecached.socket"):
+        text = (root / UNITS / unit).read_text()
+        (scratch / unit).write_text(
+            re.sub(r"^ExecStart=(/\S+)", lambda m: f"ExecStart={below(dest, m[1])}", text,
+                   flags=re.M))
+    done = subprocess.run(
+        [tool, "verify", "--man=no", *map(str, sorted(scratch.iterdir()))],
+        capture_output=True, text=True, timeout=60,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{scratch}:{standard}"})
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
