@@ -22,8 +22,10 @@
 #include "slidecache/filelock.h"
 
 #define GATE_OFFSET 0
-/* Processes of all pools and tools on one store; a table row has 64 bytes. */
+/* Processes of all pools and tools on one store. */
 #define READERS_MAX   1024
+#define READER_BYTES  64 /* of a row of LMDB's table, whose head is less than a page */
+#define PAGE_BYTES    4096
 #define NAMED_DBS_MAX 8
 #define PROBE_MS      20000
 
@@ -137,10 +139,32 @@ bool sc_lmdb_dir_current(const struct sc_lmdb_dir *d)
 	       stat(path, &st) == 0 && st.st_ino == d->ino && st.st_dev == d->dev;
 }
 
+/*
+ * LMDB makes its lock file sparse and maps it: on a full disk the first reader would die
+ * of SIGBUS. So its blocks are there before it is opened; LMDB takes a larger file than
+ * it asked for. Closing the file drops this process's locks on it, of which there are
+ * none while the environment is not open.
+ */
+static int reserve_lock_file(const struct sc_lmdb_dir *d)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+	SC_AUTO_FD fd = -1;
+
+	sc_buf_printf(&path, "%s/lock.mdb", d->o.path);
+	fd = open((const char *)path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	if (fd < 0)
+		return errno;
+	return posix_fallocate(fd, 0, READERS_MAX * READER_BYTES + PAGE_BYTES);
+}
+
 static int create_env(const struct sc_lmdb_dir *d, unsigned extra_flags, MDB_env **out)
 {
 	MDB_env *env = NULL;
-	int rc = mdb_env_create(&env);
+	int rc = extra_flags & MDB_RDONLY ? 0 : reserve_lock_file(d);
+
+	if (rc == 0)
+		rc = mdb_env_create(&env);
 
 	if (rc != 0)
 		return rc;

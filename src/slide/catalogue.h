@@ -64,6 +64,7 @@ void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth,
 /* probe.c: what one file is, found out by a child process. */
 struct sc_probe {
 	bool ok;
+	bool passing; /* not ok, but not the slide's fault: a later probe may differ */
 	char reason[256]; /* when not ok */
 	char vendor[64];
 	int64_t width, height;

@@ -5,18 +5,24 @@
  *
  * An image belongs to a path for ever. The identity written down is the one from before
  * the probe: a file that was still being copied differs at the next scan and is probed
- * again then.
+ * again then. What says nothing of a slide (this machine's trouble, a file that is being
+ * written) changes nothing, or leaves no identity behind, so that the next scan tries
+ * again.
  */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "slide/catalogue.h"
+#include "slidecache/clock.h"
 #include "slidecache/filelock.h"
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
 #define LOCK_WAIT_MS  60000
 #define PROBE_LIMIT_S 10
+/* A scan of a large folder takes hours: what it found shows after this long, and stays.
+ */
+#define SAVE_EVERY_US (5 * SC_US_PER_S)
 
 /* A writer's view: the catalogue, locked. */
 struct edit {
@@ -25,8 +31,17 @@ struct edit {
 	struct sc_slide_root *root; /* NULL for remove */
 	struct sc_images images;
 	bool dirty;
+	int64_t saved_us; /* monotonic; or when it began */
 	struct sc_scan_result result;
 };
+
+/* What a first look at a file says: err.status is SC_OK or why there is no identity. */
+struct sighting {
+	struct sc_identity identity;
+	struct sc_err err;
+};
+
+static const struct sc_identity no_identity = { 0 };
 
 static void end_edit(struct edit *e)
 {
@@ -49,12 +64,44 @@ static enum sc_status begin_edit(struct edit *e, const char *root, struct sc_err
 	sc_give_to_folder_owner(e->path, e->lock_fd);
 	if (sc_filelock_take(e->lock_fd, 0, LOCK_WAIT_MS, NULL, err) != SC_OK)
 		return sc_fail_in(err, "catalogue");
+	e->saved_us = sc_mono_us();
 	return sc_images_load(e->path, &e->images, &st, err);
 }
 
 static enum sc_status finish_edit(struct edit *e, struct sc_err *err)
 {
-	return e->dirty ? sc_images_save(e->path, &e->images, err) : SC_OK;
+	if (e->dirty && sc_images_save(e->path, &e->images, err) != SC_OK)
+		return err->status;
+	e->dirty = false;
+	e->saved_us = sc_mono_us();
+	return SC_OK;
+}
+
+/* Between two images, so that each one that is written down is complete. */
+static enum sc_status save_sometimes(struct edit *e, struct sc_err *err)
+{
+	if (!e->dirty || sc_mono_us() - e->saved_us < SAVE_EVERY_US)
+		return SC_OK;
+	return finish_edit(e, err);
+}
+
+static void look(struct edit *e, const char *file, struct sighting *s)
+{
+	*s = (struct sighting){ .err = { .status = SC_OK } };
+	SC_IGNORE(sc_slide_identity(e->root, file, &s->identity, &s->err)); /* in s */
+}
+
+/* The slide itself is refused or not there, for which there is a state. */
+static bool is_about_the_slide(const struct sc_err *why)
+{
+	return why->status == SC_OK || why->status == SC_UNREADABLE ||
+	       why->status == SC_NOT_FOUND;
+}
+
+static void leave_for_later(const char *file, const struct sc_err *why)
+{
+	sc_log(why->status == SC_CHANGED ? SC_LOG_INFO : SC_LOG_WARNING,
+	       "catalogue: %s: left for the next scan: %s", file, why->text);
 }
 
 static void set_state(struct edit *e, struct sc_image *im, enum sc_image_state state,
@@ -85,6 +132,14 @@ static void take_probe(struct edit *e, struct sc_image *im, const struct sc_prob
 	im->objective_power = p->ok ? p->objective_power : 1;
 }
 
+/* A passing failure that is written down already; it is no news. */
+static bool is_known_failure(const struct sc_image *im, const struct sc_probe *p)
+{
+	return p->passing && im->state == SC_IMAGE_UNREADABLE &&
+	       sc_identity_equal(&im->identity, &no_identity) &&
+	       strcmp(im->reason, p->reason) == 0;
+}
+
 static enum sc_status probe_image(struct edit *e, struct sc_image *im,
 				  const struct sc_identity *id, bool is_new,
 				  struct sc_err *err)
@@ -93,8 +148,10 @@ static enum sc_status probe_image(struct edit *e, struct sc_image *im,
 
 	if (sc_probe(e->root, im->file, id, PROBE_LIMIT_S, &p, err) != SC_OK)
 		return err->status;
+	if (is_known_failure(im, &p))
+		return SC_OK;
 	take_probe(e, im, &p);
-	im->identity = *id;
+	im->identity = p.passing ? no_identity : *id;
 	im->removed = false;
 	e->dirty = true;
 	e->result.changed += !is_new;
@@ -115,56 +172,80 @@ static void update_planes(struct edit *e, struct sc_image *im, bool is_new)
 }
 
 /* The file cannot even be looked at: it is gone, or refused by the kernel for good. */
-static enum sc_status take_failure(struct edit *e, struct sc_image *im, bool is_new,
-				   const struct sc_err *why, struct sc_err *err)
+static void take_failure(struct edit *e, struct sc_image *im, bool is_new,
+			 const struct sc_err *why)
 {
-	static const struct sc_identity nothing = { 0 };
-
 	switch (why->status) {
 	case SC_NOT_FOUND:
 		mark_gone(e, im);
-		return SC_OK;
+		return;
 	case SC_UNREADABLE:
 		e->result.changed += !is_new && im->state != SC_IMAGE_UNREADABLE;
 		set_state(e, im, SC_IMAGE_UNREADABLE, why->text);
 		im->removed = false;
-		im->identity = nothing;
-		return SC_OK;
-	default: /* this machine's trouble says nothing about the slide */
-		return sc_fail(err, why->status, "%s", why->text);
+		im->identity = no_identity;
+		return;
+	default:
+		leave_for_later(im->file, why);
 	}
 }
 
 /* Brings one image up to date; is_new: it was added a moment ago. */
 static enum sc_status update_image(struct edit *e, struct sc_image *im, bool is_new,
-				   struct sc_err *err)
+				   const struct sighting *seen, struct sc_err *err)
 {
-	struct sc_identity id;
-	struct sc_err why;
-	bool same;
+	const struct sc_identity *id = &seen->identity;
+	bool same = !is_new && sc_identity_equal(id, &im->identity);
 
-	if (sc_slide_identity(e->root, im->file, &id, &why) != SC_OK)
-		return take_failure(e, im, is_new, &why, err);
-	same = !is_new && sc_identity_equal(&id, &im->identity);
+	if (seen->err.status != SC_OK) {
+		take_failure(e, im, is_new, &seen->err);
+		return SC_OK;
+	}
 	if (same && im->removed)
 		return SC_OK;
 	if ((!same || im->state == SC_IMAGE_GONE) &&
-	    probe_image(e, im, &id, is_new, err) != SC_OK)
+	    probe_image(e, im, id, is_new, err) != SC_OK)
 		return err->status;
 	update_planes(e, im, is_new);
 	return SC_OK;
 }
 
-static enum sc_status add_image(struct edit *e, const char *file, int64_t *id,
+static enum sc_status add_image(struct edit *e, const char *file,
+				const struct sighting *seen, int64_t *id,
 				struct sc_err *err)
 {
 	struct sc_image *im = sc_images_add(&e->images, file);
 
 	e->dirty = true;
 	e->result.added++;
-	if (id)
-		*id = im->id;
-	return update_image(e, im, true, err);
+	*id = im->id;
+	return update_image(e, im, true, seen, err);
+}
+
+static enum sc_status update_known(struct edit *e, struct sc_image *im,
+				   struct sc_err *err)
+{
+	struct sighting seen;
+
+	look(e, im->file, &seen);
+	if (update_image(e, im, false, &seen, err) != SC_OK)
+		return err->status;
+	return save_sometimes(e, err);
+}
+
+static enum sc_status add_found(struct edit *e, const char *file, struct sc_err *err)
+{
+	struct sighting seen;
+	int64_t id;
+
+	look(e, file, &seen);
+	if (!is_about_the_slide(&seen.err)) {
+		leave_for_later(file, &seen.err);
+		return SC_OK;
+	}
+	if (add_image(e, file, &seen, &id, err) != SC_OK)
+		return err->status;
+	return save_sometimes(e, err);
 }
 
 static int compare_file(const void *a, const void *b)
@@ -207,10 +288,10 @@ static enum sc_status update_all(struct edit *e, const struct sc_files *files,
 
 	find_new(&e->images, files, is_new);
 	for (size_t i = 0; i < known; i++)
-		if (update_image(e, &e->images.items[i], false, err) != SC_OK)
+		if (update_known(e, &e->images.items[i], err) != SC_OK)
 			return err->status;
 	for (size_t i = 0; i < files->n; i++)
-		if (is_new[i] && add_image(e, files->items[i], NULL, err) != SC_OK)
+		if (is_new[i] && add_found(e, files->items[i], err) != SC_OK)
 			return err->status;
 	return SC_OK;
 }
@@ -270,27 +351,28 @@ static struct sc_image *find_file(const struct sc_images *l, const char *file)
 	return NULL;
 }
 
-static enum sc_status add_or_update(struct edit *e, const char *file, int64_t *id,
+static enum sc_status add_or_update(struct edit *e, const char *file,
+				    const struct sighting *seen, int64_t *id,
 				    struct sc_err *err)
 {
 	struct sc_image *im = find_file(&e->images, file);
 
 	if (!im)
-		return add_image(e, file, id, err);
+		return add_image(e, file, seen, id, err);
 	/* Somebody asks for it: what was removed comes back, what failed is tried again.
 	 */
 	if (im->state != SC_IMAGE_OK)
 		im->identity = (struct sc_identity){ 0 };
 	im->removed = false;
 	*id = im->id;
-	return update_image(e, im, false, err);
+	return update_image(e, im, false, seen, err);
 }
 
 enum sc_status sc_catalogue_add(const char *path, const char *root, const char *file,
 				int64_t *id, struct sc_err *err)
 {
 	AUTO_EDIT e = { .path = path, .lock_fd = -1, .images = SC_IMAGES_INIT };
-	struct sc_identity identity;
+	struct sighting seen;
 	int64_t found;
 
 	if (!is_plain_path(file) || strlen(file) >= SC_IMAGE_FILE_MAX ||
@@ -298,9 +380,12 @@ enum sc_status sc_catalogue_add(const char *path, const char *root, const char *
 		return sc_fail(
 			err, SC_INVALID,
 			"the file's name must be a UTF-8 path below the slide folder");
-	if (begin_edit(&e, root, err) != SC_OK ||
-	    sc_slide_identity(e.root, file, &identity, err) != SC_OK ||
-	    add_or_update(&e, file, &found, err) != SC_OK ||
+	if (begin_edit(&e, root, err) != SC_OK)
+		return err->status;
+	look(&e, file, &seen);
+	if (seen.err.status != SC_OK)
+		return sc_fail(err, seen.err.status, "%s", seen.err.text);
+	if (add_or_update(&e, file, &seen, &found, err) != SC_OK ||
 	    finish_edit(&e, err) != SC_OK)
 		return err->status;
 	*id = found;

@@ -168,9 +168,9 @@ static enum sc_status stat_regular(int fd, struct sc_identity *out, struct sc_er
 }
 
 /*
- * A write within the tick of the kernel's clock that stamped the last one leaves no trace in
- * the identity (10 ms at most; kernels before 6.13 and network file systems have no finer
- * stamps). So a file that young has none yet: it is waited for, a little.
+ * A write within the tick of the kernel's clock that stamped the last one leaves no trace
+ * in the identity (10 ms at most; kernels before 6.13 and network file systems have no
+ * finer stamps). So a file that young has none yet: it is waited for, a little.
  */
 #define SETTLE_TRIES 30
 
@@ -179,7 +179,8 @@ static bool has_settled(const struct sc_identity *id)
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	/* A stamp from the future says nothing of now: another machine's clock, or a wrong one. */
+	/* A stamp from the future says nothing of now: another machine's clock, or a
+	 * wrong one. */
 	return id->ctime_ns < to_ns(now) || id->ctime_ns - to_ns(now) > 1000000000;
 }
 

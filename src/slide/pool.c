@@ -182,7 +182,7 @@ static enum sc_status open_source(struct sc_slide *s, struct sc_err *err)
 	struct sc_source_file f = {
 		.fd = s->fd,
 		.file = s->file,
-		.root_dir = sc_slide_root_dir(s->root),
+		.root = s->root,
 	};
 
 	for (size_t i = 0; sc_sources[i]; i++) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "slide/catalogue.h"
+#include "slide/root.h"
 #include "slidecache/clock.h"
 #include "slidecache/parse.h"
 
@@ -55,6 +56,21 @@ static enum sc_status examine(struct sc_slide_root *root, const char *file,
 		return err->status;
 	*info = *sc_slide_info(s);
 	return SC_OK; /* the process ends: nothing is closed */
+}
+
+/*
+ * Whether a failure is this moment's or this machine's. A file that cannot even be opened
+ * has not been judged, whatever the kernel's reason is.
+ */
+static bool is_passing(struct sc_slide_root *root, const char *file,
+		       const struct sc_err *why)
+{
+	SC_AUTO_FD fd = -1;
+	struct sc_identity id;
+	struct sc_err ignored;
+
+	return why->status != SC_UNREADABLE ||
+	       sc_slide_root_read(root, file, &id, &fd, &ignored) != SC_OK;
 }
 
 static void be_modest(void)
@@ -95,12 +111,14 @@ static void answer(int fd, struct sc_slide_root *root, const char *file,
 		p.mpp = info.mpp;
 		p.objective_power = info.objective_power;
 	} else {
+		p.passing = is_passing(root, file, &err);
 		(void)snprintf(p.reason, sizeof(p.reason), "%s", err.text);
 	}
 	/* Smaller than PIPE_BUF: written whole. Nobody to tell when it fails. */
 	_exit(write(fd, &p, sizeof(p)) == (ssize_t)sizeof(p) ? 0 : 1);
 }
 
+/* Not passing: what hangs or crashes its reader is too dear to be tried at each scan. */
 static void set_reason(struct sc_probe *p, const char *reason)
 {
 	*p = (struct sc_probe){ 0 };
@@ -110,8 +128,9 @@ static void set_reason(struct sc_probe *p, const char *reason)
 static bool is_plausible(const struct sc_probe *p)
 {
 	const unsigned char ok = *(const unsigned char *)&p->ok; /* any byte may come */
+	const unsigned char passing = *(const unsigned char *)&p->passing;
 
-	return ok <= 1 && ok == (p->reason[0] == '\0') &&
+	return ok <= 1 && ok + passing <= 1 && ok == (p->reason[0] == '\0') &&
 	       memchr(p->reason, '\0', sizeof(p->reason)) &&
 	       memchr(p->vendor, '\0', sizeof(p->vendor)) &&
 	       sc_utf8_valid(sc_bytes_str(p->reason)) &&

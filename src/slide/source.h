@@ -13,9 +13,9 @@
 #include "slidecache/slide.h"
 
 struct sc_source_file {
-	int fd;		      /* open for reading, a regular file; the pool closes it */
-	const char *file;     /* below the root: its suffix, and for log lines */
-	const char *root_dir; /* absolute; for formats whose file names further files */
+	int fd;		  /* open for reading, a regular file; the pool closes it */
+	const char *file; /* below the root: its suffix, and for log lines */
+	const struct sc_slide_root *root; /* for formats whose file names further files */
 };
 
 struct sc_source_ops {

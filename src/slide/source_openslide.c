@@ -6,13 +6,20 @@
  * followed by a look at them, and any error means close. Its error texts name files and
  * go to the log only. What a file claims is checked before anything of it is decoded, and
  * levels that OpenSlide 3.4.1 reads wrong go to tiff_level.c.
+ *
+ * An index that names other files is looked through first (index_files.c). What the files
+ * of its folder are, should one be a symbolic link, is not looked at: to keep a link from
+ * leading out of the slide folder is the kernel's matter, not this file's.
  */
+#include <errno.h>
 #include <math.h>
 #include <openslide.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "slide/index_files.h"
 #include "slide/root.h"
 #include "slide/source.h"
 #include "slide/tiff_level.h"
@@ -47,6 +54,20 @@ static const struct vendor {
 /* Formats whose file names its data files, relative to itself: opened by their name. */
 static const char *const named_suffixes[] = { "mrxs", "vms", "vmu" };
 
+/* How the formats begin that are one file. Anything else that were opened by the name of
+ * a descriptor could be an index, whose names OpenSlide would then join to that place. */
+#define MAGIC_BYTES 16
+static const struct {
+	const char *bytes;
+	size_t len;
+} magics[] = {
+	{ "II*\0", 4 },
+	{ "MM\0*", 4 }, /* TIFF */
+	{ "II+\0", 4 },
+	{ "MM\0+", 4 },			    /* BigTIFF */
+	{ "SQLite format 3", MAGIC_BYTES }, /* Sakura */
+};
+
 /* OpenSlide's texts name files; where a user can do something about it, ours says what.
  */
 static const struct {
@@ -76,6 +97,27 @@ static bool opens_by_name(const char *file)
 	return false;
 }
 
+/* SC_MISS: no format of one file. */
+static enum sc_status check_magic(int fd, struct sc_err *err)
+{
+	char head[MAGIC_BYTES] = "";
+
+	if (pread(fd, head, sizeof(head), 0) < 0)
+		return sc_fail(err, SC_UNAVAILABLE, "the slide's file: %s",
+			       strerror(errno));
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (memcmp(head, magics[i].bytes, magics[i].len) == 0)
+			return SC_OK;
+	return SC_MISS;
+}
+
+/* What must be so before OpenSlide sees the file. */
+static enum sc_status check_file(const struct sc_source_file *f, struct sc_err *err)
+{
+	return opens_by_name(f->file) ? sc_check_index_files(f, err)
+				      : check_magic(f->fd, err);
+}
+
 /*
  * OpenSlide opens a TIFF anew, by its name, for many reads. A name in /proc that stands
  * for our descriptor is the same file each time, whatever is renamed over its place.
@@ -85,7 +127,7 @@ static openslide_t *open_handle(const struct sc_source_file *f)
 	SC_AUTO_BUF path = SC_BUF_INIT;
 
 	if (opens_by_name(f->file))
-		sc_buf_printf(&path, "%s/%s", f->root_dir, f->file);
+		sc_buf_printf(&path, "%s/%s", sc_slide_root_dir(f->root), f->file);
 	else
 		sc_buf_printf(&path, "/proc/self/fd/%d", f->fd);
 	return openslide_open((const char *)path.data);
@@ -338,9 +380,13 @@ static void close_state(void *state)
 static enum sc_status open_state(const struct sc_source_file *f, void **state,
 				 struct sc_slide_info *info, struct sc_err *err)
 {
-	openslide_t *osr = open_handle(f);
+	enum sc_status status = check_file(f, err);
+	openslide_t *osr;
 	struct state *s;
 
+	if (status != SC_OK)
+		return status;
+	osr = open_handle(f);
 	if (!osr)
 		return SC_MISS;
 	s = sc_alloc(sizeof(*s));

@@ -6,10 +6,25 @@
 #include "tests/lib/slides.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
+#include <openslide.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE 40
+
+/* Stands before OpenSlide's function and counts. */
+static int opens;
+openslide_t *openslide_open(const char *path)
+{
+	static openslide_t *(*real)(const char *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "openslide_open");
+	opens++;
+	return real(path);
+}
 
 /* Another good slide, renamed over the file. */
 static void replace(const char *file, const struct sample *with)
@@ -33,7 +48,8 @@ static void replaced_before_get(void **state)
 	(void)slides_get(f, "swap.tif");
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 1);
 	replace("swap.tif", &slides_masks);
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &old, 0, &s, &err), SC_CHANGED);
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &old, 0, &s, &err),
+			 SC_CHANGED);
 	assert_null(s);
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 0);
 	assert_int_equal(sc_slide_info(slides_get(f, "swap.tif"))->geometry.width[0],
@@ -95,7 +111,8 @@ static void gone_while_open(void **state)
 	id = slides_identify("swap.tif");
 	(void)slides_get(f, "swap.tif");
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, 0, &s, &err), SC_NOT_FOUND);
+	assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, 0, &s, &err),
+			 SC_NOT_FOUND);
 	assert_int_equal(sc_slide_pool_open_count(f->pool), 0);
 }
 
@@ -152,8 +169,98 @@ static void a_bomb_is_refused_when_it_is_opened(void **state)
 	struct sc_slide *s;
 	struct sc_err err;
 
-	assert_int_equal(sc_slide_get(f->pool, "bomb.tif", &id, 0, &s, &err), SC_UNREADABLE);
+	assert_int_equal(sc_slide_get(f->pool, "bomb.tif", &id, 0, &s, &err),
+			 SC_UNREADABLE);
 	assert_non_null(strstr(err.text, "4112 x 4112"));
+}
+
+/* OpenSlide would join these names to the index's folder, or to /proc. */
+static const struct index_case {
+	const char *file, *text, *says;
+	bool is_opened; /* OpenSlide gets to see it */
+} index_cases[] = {
+#define VMS    "[Virtual Microscope Specimen]\r\nNoLayers=1\r\n"
+#define NAMES  "names files outside its folder"
+#define NO_ONE "not a slide format"
+	{ "i.vms", VMS "MapFile=a/b.jpg\n", NAMES, false },
+	{ "i.vms", VMS "MapFile=/etc/passwd\n", NAMES, false },
+	{ "i.VMS", VMS "ImageFile=..\r\n", NAMES, false },
+	{ "i.vms", VMS "ImageFile(1,0) = ../b.jpg", NAMES, false },
+	{ "i.vms", VMS " \tImageFile(0,0)\t=\t..\\b.jpg\n", NAMES, false },
+	{ "i.vms", VMS "OptimisationFile=../b.opt\n", NAMES, false },
+	{ "i.vmu", "[Uncompressed Virtual Microscope Specimen]\nMacroImage=/b\n", NAMES,
+	  false },
+	{ "i.mrxs", VMS "MapFile=../b.jpg\n", NAMES, false },
+	{ "i.vms", VMS "MapFile=b.jpg\nPhysicalWidth=1/2\n", NO_ONE, true },
+	{ "i.tif", VMS "MapFile=b.jpg\nImageFile=a.jpg\n", NO_ONE, false },
+	{ "index", VMS "MapFile=../b.jpg\n", NO_ONE, false },
+	{ "m/Slidedat.ini", "[HIERARCHICAL]\nINDEXFILE = ../Index.dat\n", NAMES, false },
+	{ "m/Slidedat.ini", "[DATAFILE]\nFILE_COUNT = 1\nFILE_0 = /dev/zero\n", NAMES,
+	  false },
+	{ "m/Slidedat.ini", "[DATAFILE]\nFILE_12=..\n", NAMES, false },
+	{ "m/Slidedat.ini", "[GENERAL]\nSLIDE_NAME=1/2\nFILE_0=D.dat\n", "damaged",
+	  true },
+};
+
+static void expect_refused(struct fixture *f, const struct index_case *c)
+{
+	const char *file = strchr(c->file, '/') ? "m.mrxs" : c->file;
+	SC_AUTO_FREE char *path = slides_path(c->file);
+	struct sc_identity id;
+	struct sc_slide *s;
+	struct sc_err err;
+
+	check_write(path, c->text, strlen(c->text));
+	id = slides_identify(file);
+	opens = 0;
+	assert_int_equal(sc_slide_get(f->pool, file, &id, 0, &s, &err), SC_UNREADABLE);
+	assert_int_equal(opens, c->is_opened);
+	if (!strstr(err.text, c->says))
+		fail_msg("%s with %s: %s", c->file, c->text, err.text);
+	assert_no_path(&err);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void an_index_names_files_of_its_folder_only(void **state)
+{
+	SC_AUTO_FREE char *folder = slides_path("m");
+	SC_AUTO_FREE char *picture = slides_path("m.mrxs");
+
+	assert_int_equal(mkdir(folder, 0755), 0);
+	check_write(picture, "picture", 7);
+	for (size_t i = 0; i < COUNT_OF(index_cases); i++)
+		expect_refused(*state, &index_cases[i]);
+	assert_int_equal(unlink(picture), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+/* OpenSlide reads neither as an index; a picture may be of any length. */
+static void an_index_that_is_too_long(void **state)
+{
+	static char text[(1 << 20) + 1];
+	SC_AUTO_FREE char *folder = slides_path("m");
+	SC_AUTO_FREE char *picture = slides_path("m.mrxs");
+	SC_AUTO_FREE char *ini = slides_path("m/Slidedat.ini");
+	static const struct index_case c = { "m/Slidedat.ini", "FILE_0=a/b\n", NAMES,
+					     false };
+	struct fixture *f = *state;
+	struct sc_identity id;
+	struct sc_slide *s;
+	struct sc_err err;
+
+	memset(text, ' ', sizeof(text) - 1);
+	assert_int_equal(mkdir(folder, 0755), 0);
+	check_write(picture, text, sizeof(text));
+	expect_refused(f, &c);
+	check_write(picture, "picture", 7);
+	check_write(ini, text, sizeof(text));
+	id = slides_identify("m.mrxs");
+	assert_int_equal(sc_slide_get(f->pool, "m.mrxs", &id, 0, &s, &err),
+			 SC_UNREADABLE);
+	assert_non_null(strstr(err.text, "too long"));
+	assert_int_equal(unlink(ini), 0);
+	assert_int_equal(unlink(picture), 0);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 /* Some tiles have no data: the others still come. */
@@ -285,6 +392,8 @@ int main(void)
 		TEST(gone_while_open),
 		TEST(broken_slides_harm_nobody),
 		TEST(a_bomb_is_refused_when_it_is_opened),
+		TEST(an_index_names_files_of_its_folder_only),
+		TEST(an_index_that_is_too_long),
 		TEST(a_partly_damaged_slide),
 		TEST(a_failure_is_remembered_for_that_file_only),
 		TEST(the_pool_is_bounded_and_keeps_what_is_used),

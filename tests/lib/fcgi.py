@@ -163,6 +163,11 @@ class Client:
             except (ConnectionError, BrokenPipeError) as e:
                 raise Gone(str(e)) from e
 
+    def abandon(self, target):
+        """Asks, and goes away without the answer."""
+        with connect(self.address, self.timeout) as sock:
+            sock.sendall(encode_request(cgi_params("GET", target, {}, b"")))
+
     def get(self, target, headers=None):
         return self.request("GET", target, headers)
 

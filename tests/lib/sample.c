@@ -108,8 +108,8 @@ void sample_copy(const char *from, const char *to)
 	assert_int_equal(n, 0);
 }
 
-/* BUILD/tests/contract/test_x -> BUILD/make-slide */
-static char *find_make_slide(void)
+/* BUILD/tests/contract/test_x -> BUILD/NAME */
+char *sample_program(const char *name)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -123,13 +123,13 @@ static char *find_make_slide(void)
 		assert_non_null(slash);
 		*slash = '\0';
 	}
-	sc_buf_printf(&path, "%s/make-slide", self);
+	sc_buf_printf(&path, "%s/%s", self, name);
 	return sc_strdup((const char *)path.data);
 }
 
 bool sample_make_slide(const char *path)
 {
-	SC_AUTO_FREE char *program = find_make_slide();
+	SC_AUTO_FREE char *program = sample_program("make-slide");
 	SC_AUTO_FREE char *out = sc_strdup(path);
 	char options[][16] = { "--width",  "1500", "--height", "1100",
 			       "--levels", "3",	   "--seed",   "5" };

@@ -29,6 +29,9 @@ uint32_t sample_pixel(unsigned seed, int level, int64_t x, int64_t y);
 /* $SLIDECACHE_SHARED_SLIDES or ../shared/slides; NULL when there is no such folder. */
 const char *sample_shared(void);
 void sample_copy(const char *from, const char *to);
+/* Where this build has its program of that name, whether it is there or not; to be freed.
+ */
+char *sample_program(const char *name);
 /* False when this build has no make-slide beside the tests. */
 bool sample_make_slide(const char *path);
 

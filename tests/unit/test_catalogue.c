@@ -396,6 +396,51 @@ static void the_file_keeps_everything(void **state)
 	assert_true(sc_identity_equal(&back.items[0].identity, &im->identity));
 }
 
+static void run_list(const struct fixture *f, const char *program, bool json, char *out,
+		     size_t size)
+{
+	int ends[2], status = -1;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(ends[1], STDOUT_FILENO);
+		(void)execl(program, program, "--state-dir", f->dir, "--slides", f->root,
+			    "images", "list", json ? "--json" : NULL, NULL);
+		_exit(127);
+	}
+	assert_int_equal(close(ends[1]), 0);
+	while ((n = read(ends[0], out + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	out[len] = '\0';
+	assert_int_equal(close(ends[0]), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A name cannot move the cursor of who lists it, nor forge a line. */
+static void a_list_for_people_has_no_control_bytes(void **state)
+{
+	SC_AUTO_FREE char *program = sample_program("slidecachectl");
+	SC_AUTO_IMAGES l = SC_IMAGES_INIT;
+	struct fixture *f = *state;
+	char text[1024];
+	struct sc_err err;
+
+	sc_image_set_text(&sc_images_add(&l, "\x1b[2J\n\x7f\xc3\xa4.svs")->reason,
+			  "because\r");
+	assert_int_equal(sc_images_save(f->path, &l, &err), SC_OK);
+	if (access(program, X_OK) != 0)
+		return; /* the tests were built alone */
+	run_list(f, program, false, text, sizeof(text));
+	assert_non_null(strstr(text, " \\x1B[2J\\x0A\\x7F\xc3\xa4.svs: because\\x0D\n"));
+	run_list(f, program, true, text, sizeof(text));
+	assert_non_null(strstr(text, "because\\u000d"));
+}
+
 static void two_scans_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -446,6 +491,7 @@ int main(void)
 		TEST(damaged_files),
 		TEST(refresh_keeps_what_it_has),
 		TEST(the_file_keeps_everything),
+		TEST(a_list_for_people_has_no_control_bytes),
 		TEST(two_scans_at_once),
 	};
 

@@ -1,20 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Probes of slides that crash, hang or may not be read, and what a scan makes of the
- * shared slides, which are hostile in other ways.
+ * Probes of slides that crash, hang or may not be read, what a scan makes of this
+ * machine's trouble and of the shared slides, which are hostile in other ways.
  */
 #include "tests/lib/catalogue.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <openslide.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "slide/catalogue.h"
+#include "slidecache/filelock.h"
+
+/* This machine's trouble with files whose name holds "flaky". */
+static struct {
+	int number; /* of openat2's errno; 0: none */
+	bool in_probes_only;
+	pid_t self;
+} trouble;
+
+/* Seconds by which the monotonic clock jumps at each look; 0: it is right. */
+static time_t hurry;
+/* Nanoseconds by which the wall clock is behind the file system's. */
+static long behind;
+
+/* Stands before libc's function. */
+long syscall(long number, ...)
+{
+	static long (*real)(long, ...);
+	long a[6];
+	va_list list;
+
+	va_start(list, number);
+	for (size_t i = 0; i < COUNT_OF(a); i++)
+		a[i] = va_arg(list, long);
+	va_end(list);
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "syscall");
+	if (number == SYS_openat2 && trouble.number &&
+	    strstr((const char *)a[1], "flaky") &&
+	    (!trouble.in_probes_only || getpid() != trouble.self)) {
+		errno = trouble.number;
+		return -1;
+	}
+	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Stands before libc's function. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static int (*real)(clockid_t, struct timespec *);
+	static time_t ahead;
+	int rc;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+	rc = real(clock, now);
+	if (clock == CLOCK_MONOTONIC && rc == 0)
+		now->tv_sec += ahead += hurry;
+	if (clock == CLOCK_REALTIME_COARSE && rc == 0 && (now->tv_nsec -= behind) < 0) {
+		now->tv_sec--;
+		now->tv_nsec += 1000000000;
+	}
+	return rc;
+}
 
 /* Stands before OpenSlide's function: files of two names behave as hostile ones do. */
 openslide_t *openslide_open(const char *path)
@@ -58,6 +115,133 @@ static void files_without_permission(void **state)
 	catalogue_expect_state(f, "a.svs", SC_IMAGE_UNREADABLE);
 	assert_non_null(strstr(catalogue_find(f, "a.svs")->reason, "permission"));
 	catalogue_expect_state(f, "b.svs", SC_IMAGE_OK);
+	/* For root it opens: the file is the same, and is tried again all the same. */
+	if (is_root)
+		assert_int_equal(catalogue_scan(f).changed, 1);
+	catalogue_expect_state(f, "a.svs", is_root ? SC_IMAGE_OK : SC_IMAGE_UNREADABLE);
+}
+
+static void trouble_ends_no_scan(void **state)
+{
+	static const int numbers[] = { EIO, ESTALE, ENOTCONN, EAGAIN, EMFILE };
+	struct fixture *f = *state;
+
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	catalogue_put_slide(f, "flaky.svs", &sample_one_level);
+	(void)catalogue_scan(f);
+	catalogue_put_slide(f, "flaky.svs", &sample_two_levels);
+	catalogue_put_slide(f, "flaky-new.svs", &sample_one_level);
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		char name[] = "later-0.svs";
+
+		name[6] = (char)('0' + i);
+		catalogue_put_slide(f, name, &sample_one_level);
+		trouble.number = numbers[i];
+		assert_int_equal(catalogue_scan(f).added, 1);
+		trouble.number = 0;
+		catalogue_expect_state(f, name, SC_IMAGE_OK);
+		catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
+		catalogue_expect_state(f, "flaky.svs", SC_IMAGE_OK); /* as it was */
+		assert_int_equal(catalogue_find(f, "flaky.svs")->width, 300);
+		assert_null(catalogue_find(f, "flaky-new.svs"));
+	}
+	(void)catalogue_scan(f);
+	assert_int_equal(catalogue_find(f, "flaky.svs")->width, 500);
+	catalogue_expect_state(f, "flaky-new.svs", SC_IMAGE_OK);
+}
+
+/* The stamp of the file's last change is a little ahead of the clock: it has no identity.
+ */
+static void a_file_that_is_being_written_is_left(void **state)
+{
+	struct fixture *f = *state;
+
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	(void)catalogue_scan(f);
+	catalogue_put_slide(f, "b.svs", &sample_one_level);
+	catalogue_put_slide(f, "a.svs", &sample_two_levels);
+	behind = 500000000;
+	assert_int_equal(catalogue_scan(f).added, 0);
+	behind = 0;
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
+	assert_int_equal(catalogue_find(f, "a.svs")->width, 300);
+	assert_null(catalogue_find(f, "b.svs"));
+	assert_int_equal(catalogue_scan(f).added, 1);
+	assert_int_equal(catalogue_find(f, "a.svs")->width, 500);
+}
+
+static void a_probe_in_trouble_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct stat before, after;
+
+	trouble.self = getpid();
+	trouble.in_probes_only = true;
+	catalogue_put_slide(f, "flaky.svs", &sample_one_level);
+	trouble.number = ESTALE;
+	assert_int_equal(catalogue_scan(f).unreadable, 1);
+	catalogue_expect_state(f, "flaky.svs", SC_IMAGE_UNREADABLE);
+	assert_int_equal(stat(f->path, &before), 0);
+	assert_int_equal(catalogue_scan(f).changed, 0);
+	assert_int_equal(stat(f->path, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino); /* the same again is no news */
+	trouble.number = 0;
+	assert_int_equal(catalogue_scan(f).changed, 1);
+	catalogue_expect_state(f, "flaky.svs", SC_IMAGE_OK);
+	trouble.in_probes_only = false;
+}
+
+static void await_image(struct fixture *f, const char *file, pid_t scan)
+{
+	struct sc_err err;
+
+	assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_OK);
+	while (!catalogue_find(f, file)) {
+		assert_int_equal(waitpid(scan, NULL, WNOHANG), 0);
+		(void)poll(NULL, 0, 5);
+		assert_int_equal(sc_catalogue_refresh(f->c, &err), SC_OK);
+	}
+}
+
+static bool is_locked(const struct fixture *f)
+{
+	SC_AUTO_FREE char *path = check_path(f->dir, "images.json.lock");
+	SC_AUTO_FD fd = -1;
+	struct sc_err err;
+
+	assert_int_equal(sc_filelock_open(path, &fd, &err), SC_OK);
+	return sc_filelock_take(fd, 0, 0, NULL, &err) == SC_TIMEOUT;
+}
+
+/* Its clock is in a hurry, so that five seconds pass with every slide or two. */
+static void a_scan_that_is_killed_keeps_what_it_found(void **state)
+{
+	struct fixture *f = *state;
+	pid_t scan;
+	int status = -1;
+
+	catalogue_put_slide(f, "a.svs", &sample_one_level);
+	catalogue_put_slide(f, "b.svs", &sample_one_level);
+	catalogue_put_slide(f, "hang.svs", &sample_one_level);
+	scan = fork();
+	if (scan == 0) {
+		hurry = 2;
+		(void)catalogue_scan(f);
+		_exit(0);
+	}
+	await_image(f, "b.svs", scan);
+	catalogue_expect_state(f, "a.svs", SC_IMAGE_OK);
+	catalogue_expect_state(f, "b.svs", SC_IMAGE_OK);
+	assert_null(catalogue_find(f, "hang.svs"));
+	assert_true(is_locked(f));
+	assert_int_equal(kill(scan, SIGTERM), 0);
+	assert_int_equal(waitpid(scan, &status, 0), scan);
+	assert_true(WIFSIGNALED(status));
+	catalogue_drop_file(f, "hang.svs");
+	catalogue_put_slide(f, "0.svs", &sample_one_level);
+	assert_int_equal(catalogue_scan(f).added, 1);
+	assert_int_equal(catalogue_id_of(f, "b.svs"), 2);
+	assert_int_equal(catalogue_id_of(f, "0.svs"), 3);
 }
 
 static void a_slide_that_crashes_its_reader(void **state)
@@ -160,6 +344,10 @@ int main(void)
 	cmocka_unit_test_setup_teardown(name, catalogue_set_up, catalogue_tear_down)
 	static const struct CMUnitTest tests[] = {
 		TEST(files_without_permission),
+		TEST(trouble_ends_no_scan),
+		TEST(a_file_that_is_being_written_is_left),
+		TEST(a_probe_in_trouble_is_made_again),
+		TEST(a_scan_that_is_killed_keeps_what_it_found),
 		TEST(a_slide_that_crashes_its_reader),
 		TEST(a_slide_that_hangs_its_reader),
 		TEST(whatever_happens_to_sigchld),
