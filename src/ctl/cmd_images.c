@@ -6,6 +6,7 @@
 #include "ctl/ctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "slidecache/catalogue.h"
 #include "slidecache/json.h"
@@ -92,11 +93,26 @@ static enum sc_status scan_images(const struct sc_ctl *ctl, struct sc_err *err)
 					   ctl->conf->slides.root, &r, err);
 	if (status)
 		return status;
-	printf(ctl->json ? "{\"total\":%d,\"added\":%d,\"changed\":%d,\"gone\":%d,"
-			   "\"unreadable\":%d}\n"
-			 : "%d images: %d added, %d changed, %d gone, %d unreadable\n",
-	       r.total, r.added, r.changed, r.gone, r.unreadable);
+	(void)printf(
+		ctl->json ? "{\"total\":%d,\"added\":%d,\"changed\":%d,\"gone\":%d,"
+			    "\"unreadable\":%d}\n"
+			  : "%d images: %d added, %d changed, %d gone, %d unreadable\n",
+		r.total, r.added, r.changed, r.gone, r.unreadable);
 	return SC_OK;
+}
+
+/* What a shell completes is taken, too: "./a.svs", and a path that leads below the root.
+ */
+static const char *below_root(const struct sc_ctl *ctl, const char *file)
+{
+	SC_AUTO_FREE char *root = realpath(ctl->conf->slides.root, NULL);
+	size_t n = root ? strlen(root) : 0;
+
+	while (strncmp(file, "./", 2) == 0)
+		file += 2;
+	if (root && strncmp(file, root, n) == 0 && file[n] == '/')
+		file += n + 1;
+	return file;
 }
 
 static enum sc_status add_image(const struct sc_ctl *ctl, struct sc_err *err)
@@ -106,10 +122,11 @@ static enum sc_status add_image(const struct sc_ctl *ctl, struct sc_err *err)
 
 	if (!status)
 		status = sc_catalogue_add(ctl->conf->slides.catalogue,
-					  ctl->conf->slides.root, ctl->argv[1], &id, err);
+					  ctl->conf->slides.root,
+					  below_root(ctl, ctl->argv[1]), &id, err);
 	if (status)
 		return status;
-	printf(ctl->json ? "{\"id\":%lld}\n" : "%lld\n", (long long)id);
+	(void)printf(ctl->json ? "{\"id\":%lld}\n" : "%lld\n", (long long)id);
 	return SC_OK;
 }
 

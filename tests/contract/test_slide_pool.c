@@ -348,6 +348,28 @@ static void the_pool_is_bounded_and_keeps_what_is_used(void **state)
 	sc_slide_pool_free(NULL);
 }
 
+/* An invalidation is another epoch: what was open of the slide is not used for it. */
+static void another_epoch_opens_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct sc_slide *s = NULL;
+	struct sc_identity id;
+	struct sc_err err;
+	int before = 0;
+
+	replace("swap.tif", &slides_narrow);
+	id = slides_identify("swap.tif");
+	before = opens;
+	for (uint64_t epoch = 1; epoch <= 3; epoch++) {
+		assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, epoch, &s, &err),
+				 SC_OK);
+		assert_int_equal(sc_slide_get(f->pool, "swap.tif", &id, epoch, &s, &err),
+				 SC_OK);
+		assert_int_equal(opens - before, (int)epoch);
+		assert_int_equal(sc_slide_pool_open_count(f->pool), 1);
+	}
+}
+
 static void trim_closes_what_is_idle(void **state)
 {
 	struct fixture *f = *state;
@@ -397,6 +419,7 @@ int main(void)
 		TEST(a_partly_damaged_slide),
 		TEST(a_failure_is_remembered_for_that_file_only),
 		TEST(the_pool_is_bounded_and_keeps_what_is_used),
+		TEST(another_epoch_opens_anew),
 		TEST(trim_closes_what_is_idle),
 		TEST(no_descriptor_is_lost),
 	};

@@ -192,3 +192,15 @@ def test_an_image_that_is_not_there_is_not_invalidated(live):
     done = live.run_ctl("invalidate", "--image", "999")
     assert done.returncode == 1
     assert "999" in done.stderr
+
+
+@pytest.mark.parametrize("spelling", ["noise.tiff", "./noise.tiff", "{root}/noise.tiff"])
+def test_a_slide_is_added_as_the_shell_spells_it(live, spelling):
+    image = live.image_id("noise.tiff")
+    done = live.ctl("images", "add", spelling.format(root=live.root))
+    assert int(done) == image
+
+
+def test_a_slide_outside_is_not_added(live, noise):
+    assert live.run_ctl("images", "add", noise).returncode != 0
+    assert live.run_ctl("images", "add", "../slides/noise.tiff").returncode != 0
