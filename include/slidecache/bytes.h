@@ -54,7 +54,6 @@ static inline struct sc_bytes sc_buf_bytes(const struct sc_buf *b)
 
 bool sc_bytes_equal(struct sc_bytes a, struct sc_bytes b);
 bool sc_bytes_is(struct sc_bytes a, const char *s);
-bool sc_bytes_starts(struct sc_bytes a, const char *prefix);
 
 /* Makes room for extra more bytes. Aborts when there is no memory. */
 void sc_buf_reserve(struct sc_buf *b, size_t extra);

@@ -23,7 +23,6 @@ enum sc_method {
 	SC_OTHER = 64,
 };
 enum sc_method sc_method_parse(const char *s);
-const char *sc_method_name(enum sc_method m);
 
 #define SC_ROUTE_ARGS 8
 struct sc_arg {

@@ -26,8 +26,6 @@ enum sc_status {
 	SC_TIMEOUT,	/* a deadline passed */
 	SC_DAMAGED,	/* a store's own data is damaged */
 	SC_METHOD,	/* the resource exists, the method is not for it */
-	SC_MEDIA_TYPE,	/* the body is of a type that is not taken */
-	SC_FIELD,	/* a field of the body is wrong; the text names it */
 	SC_ABORTED,	/* the client went away; nobody waits for the answer */
 	SC_INTERNAL,	/* memory, a system call, a bug */
 };

@@ -16,7 +16,7 @@ static const struct {
 	{ SC_NOT_FOUND, 404 },	 { SC_INVALID, 400 },	 { SC_TOO_LARGE, 414 },
 	{ SC_DENIED, 403 },	 { SC_UNREADABLE, 422 }, { SC_CHANGED, 503 },
 	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	 { SC_METHOD, 405 },
-	{ SC_ABORTED, 499 },	 { SC_MEDIA_TYPE, 415 }, { SC_FIELD, 422 },
+	{ SC_ABORTED, 499 },
 };
 
 static int http_code(enum sc_status status)

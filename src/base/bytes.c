@@ -23,13 +23,6 @@ bool sc_bytes_is(struct sc_bytes a, const char *s)
 	return sc_bytes_equal(a, sc_bytes_str(s));
 }
 
-bool sc_bytes_starts(struct sc_bytes a, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return a.len >= n && memcmp(a.data, prefix, n) == 0;
-}
-
 static void *check_memory(void *p)
 {
 	static const char text[] = "slidecache: out of memory\n";

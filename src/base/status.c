@@ -45,8 +45,6 @@ const char *sc_status_name(enum sc_status status)
 		[SC_TIMEOUT] = "timeout",
 		[SC_DAMAGED] = "damaged",
 		[SC_METHOD] = "method",
-		[SC_MEDIA_TYPE] = "media-type",
-		[SC_FIELD] = "field",
 		[SC_ABORTED] = "aborted",
 		[SC_INTERNAL] = "internal",
 	};

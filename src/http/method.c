@@ -21,14 +21,6 @@ enum sc_method sc_method_parse(const char *s)
 	return SC_OTHER;
 }
 
-const char *sc_method_name(enum sc_method m)
-{
-	for (size_t i = 0; i < METHOD_COUNT; i++)
-		if (methods[i].method == m)
-			return methods[i].name;
-	return "?";
-}
-
 const char *sc_methods_text(unsigned allowed, struct sc_arena *a)
 {
 	const char *text = "";

@@ -84,8 +84,8 @@ static void answer_echo(const struct sc_request *rq, struct sc_response *rs)
 {
 	const char *x = rq->header(rq, "HTTP_X_TEST");
 
-	sc_buf_printf(&rs->body, "%s %s x=%s body=%zu:", sc_method_name(rq->method),
-		      rq->uri, x ? x : "NULL", rq->body.len);
+	sc_buf_printf(&rs->body, "%s %s x=%s body=%zu:", rq->method_text, rq->uri,
+		      x ? x : "NULL", rq->body.len);
 	sc_buf_append(&rs->body, rq->body.data, rq->body.len < 20 ? rq->body.len : 20);
 }
 
