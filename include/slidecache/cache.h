@@ -3,16 +3,19 @@
  * Caches: named places for entries, each kept in a backend.
  *
  * An entry is bytes with a MIME type under KEY = PREFIX:VERSION:ITEM. The version is an
- * argument of every set and get (see version.h); the item is made by the caller of
+ * argument of every call (see version.h; it may be several versions one after the other:
+ * a change of any of them makes the entry unreachable); the item is made by the caller of
  * [A-Za-z0-9_./~-], 1..140 bytes; the whole key has at most 200. Backends move bytes; the
  * stored format (the envelope) exists once, above them, and carries the whole key, the
- * times and a checksum: whatever does not verify is a miss and a counter.
+ * times and a checksum or MAC: whatever does not verify is a miss and a counter.
  *
  * A cache error is never the user's error: get answers SC_OK or SC_MISS, or, when the
  * backend could not be asked, SC_UNAVAILABLE; set answers SC_OK or says why it did not
- * store, and the caller goes on.
+ * store, and the caller goes on. Every call ends within timeout_ms. A server that does
+ * not answer is not asked again until a probe in the background has heard from it.
  *
- * Open after fork, one handle a process and cache; one thread.
+ * Open after fork, one handle a process and cache; one thread. Opening a cache on a
+ * server makes no connection; caches and versions on one server share one.
  */
 #ifndef SLIDECACHE_CACHE_H
 #define SLIDECACHE_CACHE_H
@@ -27,15 +30,23 @@
 #define SC_PREFIX_MAX 32
 
 struct sc_cache_options {
-	const char *name;	/* "default", "tiles_cache" */
-	unsigned slot;		/* of its counters, see metrics.h */
-	const char *backend;	/* a row of the table of backends: "embedded", "null" */
-	const char *location;	/* embedded: its directory */
+	const char *name;     /* "default", "tiles_cache" */
+	unsigned slot;	      /* of its counters, see metrics.h */
+	const char *backend;  /* a row of the table: embedded, memcached, redis, null */
+	const char *location; /* embedded: its directory; otherwise server addresses, see
+				 backend_NAME.c; empty: the server's usual one */
 	const char *key_prefix; /* [A-Za-z0-9_.-], at most SC_PREFIX_MAX bytes */
 	int64_t timeout_s;	/* time to live, 0 for ever */
-	uint64_t max_entries;
-	uint64_t max_size_mb; /* MiB of what is stored, keys and envelopes counted */
-	int timeout_ms;	      /* deadline of one call */
+	uint64_t max_entries;	/* embedded */
+	uint64_t max_size_mb;	/* embedded: MiB stored, keys and envelopes counted */
+	int timeout_ms;		/* deadline of one call, connecting included */
+	const char *compressor; /* "none" (also NULL), "zlib": for what is no image, and
+				   kept only if it is smaller */
+	/* NULL or empty: entries carry a checksum. Otherwise a file of 16 bytes or more:
+	 * entries carry a MAC under it, and any without one are rejected. */
+	const char *secret_file;
+	uint64_t max_value_kb; /* KiB; 0: what the backend takes unless told otherwise */
+	bool split;	       /* larger values are stored in parts, up to 16 MiB */
 };
 
 /* What a get returns. value is owned by the entry: release it. */
@@ -68,6 +79,11 @@ SC_MUST enum sc_status sc_cache_check(const struct sc_cache_options *o,
 SC_MUST enum sc_status sc_cache_sync(const struct sc_cache_options *o,
 				     struct sc_err *err);
 
+/*
+ * Calls on one entry. What they have in common: SC_INVALID for a key or MIME type that
+ * breaks the rules; SC_UNAVAILABLE when the backend could not be asked; SC_TIMEOUT when
+ * the embedded store was busy. What is skipped or fails is counted by its kind.
+ */
 SC_MUST enum sc_status sc_cache_get(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, struct sc_entry *out,
 				    struct sc_err *err);
@@ -75,21 +91,73 @@ SC_MUST enum sc_status sc_cache_get(struct sc_cache *c, const char *version,
 SC_MUST enum sc_status sc_cache_peek(struct sc_cache *c, const char *version,
 				     struct sc_bytes item, struct sc_entry *out,
 				     struct sc_err *err);
-/* Whether its backend keeps anything: "null" does not. */
-bool sc_cache_stores(const struct sc_cache *c);
-/* mime: at most 31 bytes. SC_TOO_LARGE: over the backend's limit, counted, not stored. */
+/* mime: at most 31 bytes. SC_TOO_LARGE: over the limit, counted, not stored. */
 SC_MUST enum sc_status sc_cache_set(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, const char *mime,
 				    struct sc_bytes value, struct sc_err *err);
+/* Stores unless there is an entry: then SC_EXISTS. Of several processes one stores. */
+SC_MUST enum sc_status sc_cache_add(struct sc_cache *c, const char *version,
+				    struct sc_bytes item, const char *mime,
+				    struct sc_bytes value, struct sc_err *err);
+/* Begins the entry's time to live anew. SC_MISS: there is none. */
+SC_MUST enum sc_status sc_cache_touch(struct sc_cache *c, const char *version,
+				      struct sc_bytes item, struct sc_err *err);
+/* Adds delta to the decimal number that the entry holds, as one step, and keeps its time
+ * to live; *value is the sum. SC_MISS: no entry; SC_INVALID: no number, or the sum is
+ * none of int64_t. Set a counter as text: "0", "text/plain". */
+SC_MUST enum sc_status sc_cache_incr(struct sc_cache *c, const char *version,
+				     struct sc_bytes item, int64_t delta, int64_t *value,
+				     struct sc_err *err);
 SC_MUST enum sc_status sc_cache_delete(struct sc_cache *c, const char *version,
 				       struct sc_bytes item, struct sc_err *err);
 
+/*
+ * Calls on many entries in few round trips. each[i] is what the call on one would have
+ * answered for entry i; the result is SC_OK when every entry has such an answer, else
+ * the first failure, and entries without an answer have that status.
+ */
+SC_MUST enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version,
+					 const struct sc_bytes *items, size_t n,
+					 struct sc_entry *out, enum sc_status *each,
+					 struct sc_err *err);
+struct sc_cache_value {
+	struct sc_bytes item;
+	const char *mime;
+	struct sc_bytes value;
+};
+SC_MUST enum sc_status sc_cache_set_many(struct sc_cache *c, const char *version,
+					 const struct sc_cache_value *values, size_t n,
+					 enum sc_status *each, struct sc_err *err);
+SC_MUST enum sc_status sc_cache_delete_many(struct sc_cache *c, const char *version,
+					    const struct sc_bytes *items, size_t n,
+					    enum sc_status *each, struct sc_err *err);
+
+/*
+ * A hint: the entry will be asked for after the next read of versions (sc_versions_get)
+ * if those are still what they were. Where both are kept by one server that read then
+ * brings the entry along, and the get costs no round trip. Never wrong, at worst useless.
+ */
+void sc_cache_expect(struct sc_cache *c, const char *version, struct sc_bytes item);
+
+/* Whether its backend keeps anything: "null" does not. */
+bool sc_cache_stores(const struct sc_cache *c);
+
 struct sc_cache_stats {
+	/* embedded: of this cache. On a server: of all that it holds, for whomever. */
 	uint64_t entries;
-	uint64_t bytes; /* as the limit max_size_mb counts them */
+	uint64_t bytes; /* embedded: as max_size_mb counts them */
 };
 SC_MUST enum sc_status sc_cache_stats(struct sc_cache *c, struct sc_cache_stats *out,
 				      struct sc_err *err);
+
+/*
+ * What an operator should know of the backend, found by asking it: called once for each
+ * finding. fix: what to do about it, "" when nothing.
+ */
+enum sc_advice { SC_ADVICE_OK, SC_ADVICE_WARNING, SC_ADVICE_FAILURE };
+typedef void (*sc_advice_fn)(void *arg, enum sc_advice advice, const char *finding,
+			     const char *fix);
+void sc_cache_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg);
 
 /* Pure: builds the key; SC_INVALID when a part has a byte that keys may not have. */
 SC_MUST enum sc_status sc_cache_key(const char *prefix, const char *version,

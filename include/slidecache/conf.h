@@ -20,13 +20,17 @@
 enum sc_conf_cache_index { SC_CACHE_DEFAULT, SC_CACHE_TILES };
 
 struct sc_conf_cache {
-	char *backend;	/* "embedded", "null" */
-	char *location; /* embedded: directory; "" is cache_dir/NAME */
+	char *backend;	/* "embedded", "memcached", "redis", "null" */
+	char *location; /* embedded: directory, "" is cache_dir/NAME; else addresses */
 	char *key_prefix;
 	int64_t timeout_s; /* 0 for ever; JSON null */
 	int64_t max_entries;
 	int64_t max_size_mb;
 	int64_t timeout_ms;
+	char *compressor;  /* "none", "zlib" */
+	char *secret_file; /* "" none */
+	int64_t max_value_kb;
+	bool split;
 };
 
 struct sc_conf {
@@ -53,7 +57,9 @@ struct sc_conf {
 	} deepzoom;
 	int64_t thumbnail_size; /* pixels */
 	struct {
-		char *backend, *location; /* "" is state_dir/versions */
+		char *backend, *location; /* embedded: "" is state_dir/versions */
+		char *key_prefix;
+		int64_t timeout_ms;
 	} versions;
 	struct sc_conf_cache caches[SC_CONF_CACHES];
 	struct {

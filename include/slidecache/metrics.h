@@ -42,7 +42,18 @@ enum sc_metric {
 	X(HITS, "hits", "entries found and valid")                                       \
 	X(MISSES, "misses", "entries not found")                                         \
 	X(STORES, "stores", "entries stored")                                            \
-	X(ERRORS, "errors", "calls that the backend could not do")                       \
+	X(ERRORS, "errors",                                                              \
+	  "calls that the backend could not do, of any of these kinds:")                 \
+	X(REFUSED, "errors_refused", "no connection to the server")                      \
+	X(TIMEOUTS, "errors_timeout", "no answer before the deadline")                   \
+	X(CLOSED, "errors_closed", "the server ended the connection")                    \
+	X(PROTOCOL, "errors_protocol", "answers that no such server gives")              \
+	X(FULL, "errors_full", "the server or the disk takes nothing more")              \
+	X(READ_ONLY, "errors_read_only", "the server takes no writes")                   \
+	X(LATER, "errors_busy", "the server is loading or busy")                         \
+	X(DENIED, "errors_denied", "password or rights are missing")                     \
+	X(OTHER, "errors_other", "anything else")                                        \
+	X(AWAY, "skipped", "calls not made while the server does not answer")            \
 	X(REJECTS, "rejects", "entries found that did not verify")                       \
 	X(TOO_LARGE, "too_large", "values over the limit, not stored")                   \
 	X(BUSY, "busy", "stores skipped because the store was busy")                     \

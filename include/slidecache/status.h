@@ -27,6 +27,7 @@ enum sc_status {
 	SC_DAMAGED,	/* a store's own data is damaged */
 	SC_METHOD,	/* the resource exists, the method is not for it */
 	SC_ABORTED,	/* the client went away; nobody waits for the answer */
+	SC_EXISTS,	/* it is there already; nothing was done */
 	SC_INTERNAL,	/* memory, a system call, a bug */
 };
 

@@ -15,6 +15,10 @@
  *    gets a fresh random version, atomically. Nothing comes back under an old version.
  *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID.
  *
+ * A server that does not answer is not asked again until it is heard from, see cache.h;
+ * a server that may have lost or rolled back its memory (another process, a replica that
+ * took over) starts with versions never used before. memcached cannot list image/ID.
+ *
  * Open after fork; one thread.
  */
 #ifndef SLIDECACHE_VERSION_H
@@ -37,9 +41,13 @@ struct sc_version {
 struct sc_versions;
 
 struct sc_versions_options {
-	const char *backend;  /* a row of the table of stores: "embedded" */
-	const char *location; /* embedded: a directory, made when missing */
-	int timeout_ms;	      /* how long a change waits for others; 0: 5000 */
+	const char
+		*backend; /* a row of the table of stores: embedded, memcached, redis */
+	const char *location;	/* embedded: a directory, made when missing; otherwise as
+				   the cache backend of that name */
+	const char *key_prefix; /* on a server: first part of its keys */
+	int timeout_ms;		/* how long a change may take; 0: 5000 */
+	int call_ms;		/* on a server: how long a read may take; 0: 100 */
 };
 
 SC_MUST enum sc_status sc_versions_open(const struct sc_versions_options *o,
@@ -61,6 +69,12 @@ SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v,
 /* All of them, image/ID included. */
 SC_MUST enum sc_status sc_invalidate_all_caches(struct sc_versions *v,
 						struct sc_err *err);
+
+/* What other caches call clear(): everything that is stored under the versions of name,
+ * in whichever cache, is unreachable from now on. By version: the server keeps what
+ * others store in it; what is left of ours goes away by its time to live. */
+SC_MUST enum sc_status sc_cache_clear(struct sc_versions *v, const char *name,
+				      struct sc_err *err);
 
 /* SC_INVALID with a sentence unless name is well formed. */
 SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *err);

@@ -20,7 +20,9 @@ static void open_versions(struct sc_app *a)
 	struct sc_versions_options o = {
 		.backend = a->conf->versions.backend,
 		.location = a->conf->versions.location,
+		.key_prefix = a->conf->versions.key_prefix,
 		.timeout_ms = VERSIONS_TIMEOUT_MS,
+		.call_ms = (int)a->conf->versions.timeout_ms,
 	};
 	struct sc_err err;
 
@@ -42,6 +44,10 @@ struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
 		.max_entries = (uint64_t)c->max_entries,
 		.max_size_mb = (uint64_t)c->max_size_mb,
 		.timeout_ms = (int)c->timeout_ms,
+		.compressor = c->compressor,
+		.secret_file = c->secret_file,
+		.max_value_kb = (uint64_t)c->max_value_kb,
+		.split = c->split,
 	};
 }
 

@@ -46,6 +46,7 @@ const char *sc_status_name(enum sc_status status)
 		[SC_DAMAGED] = "damaged",
 		[SC_METHOD] = "method",
 		[SC_ABORTED] = "aborted",
+		[SC_EXISTS] = "exists",
 		[SC_INTERNAL] = "internal",
 	};
 

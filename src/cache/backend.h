@@ -3,20 +3,40 @@
  * What a cache backend is: one table of functions in its own file, one row in backends.c.
  *
  * A backend moves bytes under keys. It neither knows what the bytes mean (entry.h) nor
- * counts hits and misses, nor validates: only cache.c calls it, with keys of 1..200 bytes
- * of the key alphabet, in the process that opened it, and with at most value_max bytes.
- * It keeps the deadline (timeout_ms) of the options by itself.
+ * counts, nor validates: only cache.c calls it, with keys of 1..200 bytes of the key
+ * alphabet, in the process that opened it, and with at most max_value_kb of bytes. It
+ * ends by call->deadline_us, connecting included, and says in call->fault why it could
+ * not do what it was asked.
+ *
+ * Calls take n items, so that a backend has one function for one and for many: what can
+ * go in one round trip, goes. Each item ends with a status of its own. A function returns
+ * SC_OK when every item has its answer; else the failure, and the items that have no
+ * answer have that status.
  */
 #ifndef SRC_CACHE_BACKEND_H
 #define SRC_CACHE_BACKEND_H
 
 #include "slidecache/cache.h"
+#include "slidecache/fault.h"
+
+struct sc_backend_item {
+	struct sc_bytes key;
+	struct sc_bytes stored; /* set, swap: what to store */
+	/* set, swap: seconds after which a server may forget it, 1 at least; the backend
+	 * shortens it to what its server takes. (The envelope holds the true end.) */
+	int64_t forget_s;
+	struct sc_buf out; /* get: empty before; what is stored. The caller releases it */
+	enum sc_status status;
+};
+
+enum sc_backend_mode { SC_BACKEND_SET, SC_BACKEND_ADD };
 
 struct sc_backend_ops {
 	const char *name; /* what the option "backend" calls it */
-	/* Largest value, envelope not counted. 0: no limit of the backend's own; its set
-	 * may still answer SC_TOO_LARGE. */
-	size_t value_max;
+	/* Entries are kept by a server: nothing is checked before workers start, opening
+	 * connects to nobody, and what is unreachable goes away by its forget_s. */
+	bool remote;
+	size_t value_max; /* largest stored value unless max_value_kb says otherwise */
 
 	/* Reads the whole store, repairs or replaces it; nothing stays open. Any process,
 	 * even while others use the store. NULL: nothing to check. */
@@ -30,25 +50,40 @@ struct sc_backend_ops {
 			       struct sc_err *err);
 	void (*close)(void *backend);
 
-	/* SC_OK: the stored bytes were appended to out, which was empty. SC_MISS: nothing
-	 * is stored under the key. Anything else: could not be asked (or SC_DAMAGED: what
-	 * is there cannot be a stored value); out may hold rubbish.
-	 * NULL: always a miss. */
-	enum sc_status (*get)(void *backend, struct sc_bytes key, struct sc_buf *out,
+	/* Items: SC_OK with the stored bytes, SC_MISS, SC_DAMAGED: what is there cannot
+	 * be a stored value. NULL: always a miss, and then all of the following are NULL.
+	 */
+	enum sc_status (*get)(void *backend, struct sc_call *call,
+			      struct sc_backend_item *items, size_t n,
 			      struct sc_err *err);
-	/* SC_OK: the next get of any process finds it, replacing what was there.
-	 * SC_TIMEOUT: the store was busy. SC_TOO_LARGE. On failure the old value may be
-	 * gone. NULL: nothing is ever stored. */
-	enum sc_status (*set)(void *backend, struct sc_bytes key, struct sc_bytes stored,
+	/* Items: SC_OK: the next get of any process finds it. SC_TOO_LARGE. With ADD
+	 * SC_EXISTS when anything was stored under the key. On failure the old value may
+	 * be gone. SC_TIMEOUT: the embedded store was busy. */
+	enum sc_status (*set)(void *backend, struct sc_call *call,
+			      enum sc_backend_mode mode, struct sc_backend_item *items,
+			      size_t n, struct sc_err *err);
+	/* Stores item->stored if exactly old is stored now, as one step. SC_CHANGED:
+	 * something else is; SC_MISS: nothing is. */
+	enum sc_status (*swap)(void *backend, struct sc_call *call,
+			       struct sc_backend_item *item, struct sc_bytes old,
+			       struct sc_err *err);
+	/* Items: SC_OK also when nothing was there. */
+	enum sc_status (*del)(void *backend, struct sc_call *call,
+			      struct sc_backend_item *items, size_t n,
 			      struct sc_err *err);
-	/* SC_OK also when nothing was there. NULL exactly if set is. */
-	enum sc_status (*del)(void *backend, struct sc_bytes key, struct sc_err *err);
+	/* The next read of versions from the same server is to bring this key along, for
+	 * the next get of it. NULL: of no use to this backend. */
+	void (*expect)(void *backend, struct sc_bytes key);
 	/* NULL: unknown, both 0. */
-	enum sc_status (*stats)(void *backend, struct sc_cache_stats *out,
-				struct sc_err *err);
+	enum sc_status (*stats)(void *backend, struct sc_call *call,
+				struct sc_cache_stats *out, struct sc_err *err);
+	/* Asks the server what an operator should know. NULL: nothing to say. */
+	void (*advise)(const struct sc_cache_options *o, sc_advice_fn say, void *arg);
 };
 
 extern const struct sc_backend_ops sc_backend_embedded;
+extern const struct sc_backend_ops sc_backend_memcached;
+extern const struct sc_backend_ops sc_backend_redis;
 extern const struct sc_backend_ops sc_backend_null;
 
 /* NULL for an unknown name. */

@@ -145,11 +145,13 @@ static enum sc_status say_miss(struct sc_err *err)
 /* What is stored does not verify: counted, removed, and a miss. */
 static enum sc_status reject(struct sc_cache *c, struct sc_bytes key, struct sc_err *err)
 {
+	struct sc_backend_item it = { .key = key };
+	struct sc_call call = sc_call_begin(c->o.timeout_ms);
 	struct sc_err ignored;
 
 	count(c, SC_CM_REJECTS);
 	/* If it cannot be removed the next get rejects it again. */
-	(void)!c->ops->del(c->backend, key, &ignored);
+	(void)!c->ops->del(c->backend, &call, &it, 1, &ignored);
 	return say_miss(err);
 }
 
@@ -186,10 +188,16 @@ static enum sc_status open_envelope(struct sc_cache *c, struct sc_bytes key,
 static enum sc_status look(struct sc_cache *c, struct sc_bytes key, struct sc_entry *out,
 			   struct sc_err *err)
 {
-	SC_AUTO_BUF stored = SC_BUF_INIT;
-	enum sc_status status = SC_OK;
+	struct sc_backend_item it = { .key = key };
+	struct sc_call call = sc_call_begin(c->o.timeout_ms);
+	enum sc_status status = SC_MISS;
 
-	status = c->ops->get ? c->ops->get(c->backend, key, &stored, err) : SC_MISS;
+	if (c->ops->get) {
+		(void)!c->ops->get(c->backend, &call, &it, 1, err);
+		status = it.status;
+	}
+	struct sc_buf got = sc_buf_take(&it.out);
+	SC_AUTO_BUF stored = got;
 	switch (status) {
 	case SC_OK:
 		return open_envelope(c, key, &stored, out, err);
@@ -272,7 +280,12 @@ static enum sc_status store(struct sc_cache *c, const struct sc_entry_meta *meta
 
 	if (status != SC_OK)
 		return status;
-	status = c->ops->set(c->backend, meta->key, sc_buf_bytes(&c->envelope), err);
+	struct sc_backend_item it = { .key = meta->key,
+				      .stored = sc_buf_bytes(&c->envelope),
+				      .forget_s = 2592000 };
+	struct sc_call call = sc_call_begin(c->o.timeout_ms);
+	(void)!c->ops->set(c->backend, &call, SC_BACKEND_SET, &it, 1, err);
+	status = it.status;
 	return count_set(c, status, err);
 }
 
@@ -308,7 +321,9 @@ enum sc_status sc_cache_delete(struct sc_cache *c, const char *version,
 
 	if (status != SC_OK || !c->ops->del)
 		return status;
-	status = c->ops->del(c->backend, sc_bytes_str(text), err);
+	struct sc_backend_item it = { .key = sc_bytes_str(text) };
+	struct sc_call call = sc_call_begin(c->o.timeout_ms);
+	status = c->ops->del(c->backend, &call, &it, 1, err);
 	if (status == SC_OK)
 		return SC_OK;
 	count(c, status == SC_TIMEOUT ? SC_CM_BUSY : SC_CM_ERRORS);
@@ -325,7 +340,8 @@ enum sc_status sc_cache_stats(struct sc_cache *c, struct sc_cache_stats *out,
 		*out = (struct sc_cache_stats){ 0 };
 		return SC_OK;
 	}
-	enum sc_status status = c->ops->stats(c->backend, out, err);
+	struct sc_call call = sc_call_begin(c->o.timeout_ms);
+	enum sc_status status = c->ops->stats(c->backend, &call, out, err);
 	if (status == SC_OK)
 		return SC_OK;
 	count(c, SC_CM_ERRORS);

@@ -71,52 +71,80 @@ static enum sc_status copy_record(const struct sc_embedded_record *r, struct sc_
 	return status;
 }
 
-static enum sc_status get_embedded(void *backend, struct sc_bytes key, struct sc_buf *out,
-				   struct sc_err *err)
+/* Every item has the same answer: the call's. */
+static enum sc_status answer_all(struct sc_backend_item *items, size_t n,
+				 enum sc_status status)
 {
-	struct sc_embedded *e = backend;
-	struct sc_embedded_record r = { .place = 0 };
-	MDB_txn *txn = NULL;
-	enum sc_status status = sc_embedded_ensure(e, ++e->reads % LOOK_EVERY == 0, err);
-
-	if (status != SC_OK)
-		return status;
-	int rc = sc_lmdb_read_begin(&e->dir, &txn);
-	if (rc == 0) {
-		rc = sc_embedded_record_get(txn, &e->dbs, key, &r);
-		if (rc == 0)
-			status = copy_record(&r, out, err);
-		sc_lmdb_read_end(&e->dir);
-	}
-	if (rc == MDB_NOTFOUND)
-		return SC_MISS;
-	if (rc != 0) {
-		status = fail_call(e, rc, "reading", err);
-		/* A store that was just started anew holds nothing. */
-		return sc_lmdb_status(rc) == SC_DAMAGED ? SC_MISS : status;
-	}
-	if (status == SC_OK)
-		sc_touch_mark(&e->touch, key);
+	for (size_t i = 0; i < n; i++)
+		items[i].status = status;
 	return status;
 }
 
-static enum sc_status take_gate(struct sc_embedded *e, struct sc_err *err)
+static int read_items(struct sc_embedded *e, MDB_txn *txn, struct sc_backend_item *items,
+		      size_t n, struct sc_err *err)
 {
-	int wait_ms = e->crowded ? CROWDED_WAIT_MS : e->o.timeout_ms;
+	struct sc_embedded_record r = { .place = 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		int rc = sc_embedded_record_get(txn, &e->dbs, items[i].key, &r);
+
+		if (rc != 0 && rc != MDB_NOTFOUND)
+			return rc;
+		items[i].status = rc == 0 ? copy_record(&r, &items[i].out, err) : SC_MISS;
+	}
+	return 0;
+}
+
+static enum sc_status get_embedded(void *backend, struct sc_call *call,
+				   struct sc_backend_item *items, size_t n,
+				   struct sc_err *err)
+{
+	struct sc_embedded *e = backend;
+	MDB_txn *txn = NULL;
+	enum sc_status status = sc_embedded_ensure(e, ++e->reads % LOOK_EVERY == 0, err);
+
+	(void)call; /* reading waits for nobody */
+	if (status != SC_OK)
+		return answer_all(items, n, status);
+	int rc = sc_lmdb_read_begin(&e->dir, &txn);
+	if (rc == 0) {
+		rc = read_items(e, txn, items, n, err);
+		sc_lmdb_read_end(&e->dir);
+	}
+	if (rc != 0) {
+		status = fail_call(e, rc, "reading", err);
+		/* A store that was just started anew holds nothing. */
+		if (sc_lmdb_status(rc) != SC_DAMAGED)
+			return answer_all(items, n, status);
+		return answer_all(items, n, SC_MISS), SC_OK;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (items[i].status == SC_OK)
+			sc_touch_mark(&e->touch, items[i].key);
+	return SC_OK;
+}
+
+static enum sc_status take_gate(struct sc_embedded *e, struct sc_call *call,
+				struct sc_err *err)
+{
+	int wait_ms = e->crowded ? CROWDED_WAIT_MS : sc_call_left_ms(call);
 	enum sc_status status = sc_lmdb_gate_take(&e->dir, wait_ms, err);
 
 	e->crowded = status == SC_TIMEOUT;
+	if (e->crowded)
+		call->fault = SC_FAULT_BUSY;
 	return status;
 }
 
 /* What every write begins with. */
-static enum sc_status begin_write(struct sc_embedded *e, struct sc_err *err)
+static enum sc_status begin_write(struct sc_embedded *e, struct sc_call *call,
+				  struct sc_err *err)
 {
 	int dead = 0;
 	enum sc_status status = sc_embedded_ensure(e, true, err);
 
 	if (status == SC_OK)
-		status = take_gate(e, err);
+		status = take_gate(e, call, err);
 	if (status != SC_OK)
 		return status;
 	/* A dead process's row pins the pages it was reading. */
@@ -211,55 +239,88 @@ static int put_into_full(struct sc_embedded *e, struct sc_bytes key,
 	return rc;
 }
 
-static enum sc_status set_embedded(void *backend, struct sc_bytes key,
-				   struct sc_bytes stored, struct sc_err *err)
+/* With the gate held. */
+static enum sc_status set_item(struct sc_embedded *e, const struct sc_backend_item *item,
+			       struct sc_call *call, struct sc_err *err)
+{
+	uint64_t charge = sc_embedded_charge(&e->dbs, item->key.len, item->stored.len);
+
+	if (charge > e->o.max_size_mb << 20)
+		return sc_fail(err, SC_TOO_LARGE, "%zu bytes are over max_size_mb",
+			       item->stored.len);
+	int rc = put(e, item->key, item->stored);
+	if (rc == MDB_MAP_FULL)
+		rc = put_into_full(e, item->key, item->stored, charge);
+	if (rc == 0)
+		return SC_OK;
+	call->fault = rc == EAGAIN ? SC_FAULT_BUSY : SC_FAULT_FULL;
+	if (rc == EAGAIN)
+		return sc_fail(err, SC_TIMEOUT, "the store is being made smaller");
+	return fail_call(e, rc, "writing", err);
+}
+
+static enum sc_status set_embedded(void *backend, struct sc_call *call,
+				   enum sc_backend_mode mode,
+				   struct sc_backend_item *items, size_t n,
+				   struct sc_err *err)
 {
 	struct sc_embedded *e = backend;
 	enum sc_status status = SC_OK;
 
-	if (e->full_until_us > sc_mono_us())
-		return sc_fail(err, SC_UNAVAILABLE, "the store is full");
-	status = begin_write(e, err);
+	(void)mode;
+	if (e->full_until_us > sc_mono_us()) {
+		call->fault = SC_FAULT_FULL;
+		return answer_all(items, n,
+				  sc_fail(err, SC_UNAVAILABLE, "the store is full"));
+	}
+	status = begin_write(e, call, err);
 	if (status != SC_OK)
-		return status;
-	uint64_t charge = sc_embedded_charge(&e->dbs, key.len, stored.len);
-	int rc = 0;
-	if (charge > e->o.max_size_mb << 20)
-		status = sc_fail(err, SC_TOO_LARGE, "%zu bytes are over max_size_mb",
-				 stored.len);
-	else
-		rc = put(e, key, stored);
-	if (rc == MDB_MAP_FULL)
-		rc = put_into_full(e, key, stored, charge);
+		return answer_all(items, n, status);
+	for (size_t i = 0; i < n; i++) {
+		items[i].status = set_item(e, &items[i], call, err);
+		if (items[i].status != SC_OK && items[i].status != SC_TOO_LARGE)
+			status = items[i].status;
+	}
 	sc_lmdb_gate_drop(&e->dir);
-	if (rc == EAGAIN)
-		return sc_fail(err, SC_TIMEOUT, "the store is being made smaller");
-	return rc == 0 ? status : fail_call(e, rc, "writing", err);
+	return status;
 }
 
-static enum sc_status del_embedded(void *backend, struct sc_bytes key, struct sc_err *err)
+static int remove_items(struct sc_embedded *e, const struct sc_backend_item *items,
+			size_t n)
+{
+	struct sc_embedded_work w;
+	int rc = begin_work(e, &w);
+
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = sc_embedded_remove_key(&w, items[i].key);
+	return end_work(e, &w, rc);
+}
+
+static enum sc_status del_embedded(void *backend, struct sc_call *call,
+				   struct sc_backend_item *items, size_t n,
+				   struct sc_err *err)
 {
 	struct sc_embedded *e = backend;
-	struct sc_embedded_work w;
-	enum sc_status status = begin_write(e, err);
+	enum sc_status status = begin_write(e, call, err);
 
 	if (status != SC_OK)
-		return status;
-	int rc = begin_work(e, &w);
-	if (rc == 0)
-		rc = end_work(e, &w, sc_embedded_remove_key(&w, key));
+		return answer_all(items, n, status);
+	int rc = remove_items(e, items, n);
 	sc_lmdb_gate_drop(&e->dir);
-	return rc == 0 ? SC_OK : fail_call(e, rc, "deleting", err);
+	return answer_all(items, n, rc == 0 ? SC_OK : fail_call(e, rc, "deleting", err));
 }
 
-static enum sc_status stats_embedded(void *backend, struct sc_cache_stats *out,
-				     struct sc_err *err)
+static enum sc_status stats_embedded(void *backend, struct sc_call *call,
+				     struct sc_cache_stats *out, struct sc_err *err)
 {
 	struct sc_embedded *e = backend;
 	struct sc_embedded_counters c = { .entries = 0 };
 	MDB_txn *txn = NULL;
 	enum sc_status status = sc_embedded_ensure(e, true, err);
 
+	(void)call; /* reading waits for nobody */
 	if (status != SC_OK)
 		return status;
 	int rc = sc_lmdb_read_begin(&e->dir, &txn);

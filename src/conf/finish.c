@@ -57,15 +57,12 @@ static enum sc_status make_absolute(char **at, const char *name, struct sc_err *
 	return SC_OK;
 }
 
-static enum sc_status finish_cache(struct sc_conf *c, int i, struct sc_err *err)
+static enum sc_status check_prefix(const char *prefix, const char *name,
+				   struct sc_err *err)
 {
-	struct sc_conf_cache *cache = &c->caches[i];
-	size_t n = strlen(cache->key_prefix);
-	char name[64];
+	size_t n = strlen(prefix);
 
-	(void)snprintf(name, sizeof(name), "caches.%s.key_prefix",
-		       sc_conf_cache_names[i]);
-	for (const char *p = cache->key_prefix; *p; p++)
+	for (const char *p = prefix; *p; p++)
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 			    "0123456789_.-",
 			    *p))
@@ -74,6 +71,22 @@ static enum sc_status finish_cache(struct sc_conf *c, int i, struct sc_err *err)
 	if (n < 1 || n > KEY_PREFIX_MAX)
 		return sc_fail(err, SC_INVALID, "%s: wants 1..%d bytes", name,
 			       KEY_PREFIX_MAX);
+	return SC_OK;
+}
+
+static enum sc_status finish_cache(struct sc_conf *c, int i, struct sc_err *err)
+{
+	struct sc_conf_cache *cache = &c->caches[i];
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "caches.%s.key_prefix",
+		       sc_conf_cache_names[i]);
+	if (check_prefix(cache->key_prefix, name, err) != SC_OK)
+		return err->status;
+	(void)snprintf(name, sizeof(name), "caches.%s.options.secret_file",
+		       sc_conf_cache_names[i]);
+	if (*cache->secret_file && make_absolute(&cache->secret_file, name, err) != SC_OK)
+		return err->status;
 	/* Other backends' locations are no paths. */
 	if (strcmp(cache->backend, "embedded") != 0)
 		return SC_OK;
@@ -89,6 +102,8 @@ static enum sc_status finish_paths(struct sc_conf *c, struct sc_err *err)
 	if (make_absolute(&c->state_dir, "state_dir", err) != SC_OK ||
 	    make_absolute(&c->cache_dir, "cache_dir", err) != SC_OK ||
 	    make_absolute(&c->slides.root, "slides.root", err) != SC_OK)
+		return err->status;
+	if (check_prefix(c->versions.key_prefix, "versions.key_prefix", err) != SC_OK)
 		return err->status;
 	derive(&c->slides.catalogue, c->state_dir, "images.json");
 	if (own_versions)

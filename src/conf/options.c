@@ -24,11 +24,11 @@
 #define YEAR_S (366 * 86400)
 
 /* All options of the cache called name with index i; its own defaults last. */
-#define CACHE_ROWS(name, i, timeout_def, entries_def, size_def)                          \
+#define CACHE_ROWS(name, i, timeout_def, entries_def, size_def, compressor_def)          \
 	{ STRING("caches." name ".backend", caches[i].backend, "embedded"),              \
-	  "where entries are kept: embedded, null" },                                    \
+	  "where entries are kept: embedded, memcached, redis, null" },                  \
 		{ STRING("caches." name ".location", caches[i].location, ""),            \
-		  "embedded: its directory; empty: below cache_dir" },                   \
+		  "embedded: its directory; a server: where; empty: the usual place" },  \
 		{ STRING("caches." name ".key_prefix", caches[i].key_prefix, "exact"),   \
 		  "first part of every key" },                                           \
 		{ NULL_INT("caches." name ".timeout_s", caches[i].timeout_s,             \
@@ -36,10 +36,21 @@
 		  "seconds that an entry lives; null: for ever" },                       \
 		{ INT("caches." name ".options.max_entries", caches[i].max_entries,      \
 		      entries_def, 1, 1000000000),                                       \
-		  "entries kept at most" },                                              \
+		  "embedded: entries kept at most" },                                    \
 		{ INT("caches." name ".options.max_size_mb", caches[i].max_size_mb,      \
 		      size_def, 1, 16 * 1024 * 1024),                                    \
-		  "MiB kept at most" },                                                  \
+		  "embedded: MiB kept at most" },                                        \
+		{ CHOICE("caches." name ".options.compressor", caches[i].compressor,     \
+			 compressor_def, "none|zlib"),                                   \
+		  "how values are made smaller; images never are" },                     \
+		{ NULLABLE("caches." name ".options.secret_file", caches[i].secret_file, \
+			   ""),                                                          \
+		  "file of the key that entries are authenticated by; null: checksum" }, \
+		{ INT("caches." name ".options.max_value_kb", caches[i].max_value_kb,    \
+		      "0", 0, 16384),                                                    \
+		  "KiB of a value at most; 0: as the backend has it" },                  \
+		{ BOOL("caches." name ".options.split", caches[i].split, "false"),       \
+		  "store larger values in parts" },                                      \
 	{                                                                                \
 		INT("caches." name ".options.timeout_ms", caches[i].timeout_ms, "100",   \
 		    1, 60000),                                                           \
@@ -94,11 +105,15 @@ const struct sc_option sc_options[] = {
 	{ INT("thumbnail_size", thumbnail_size, "128", 16, 4096),
 	  "pixels of the square that a thumbnail fits" },
 	{ STRING("versions.backend", versions.backend, "embedded"),
-	  "where cache versions are kept: embedded" },
+	  "where cache versions are kept: embedded, memcached, redis" },
 	{ STRING("versions.location", versions.location, ""),
-	  "embedded: its directory; empty: state_dir/versions" },
-	CACHE_ROWS("default", SC_CACHE_DEFAULT, "null", "100000", "256"),
-	CACHE_ROWS("tiles_cache", SC_CACHE_TILES, "604800", "1000000", "4096"),
+	  "embedded: its directory; a server: where; empty: the usual place" },
+	{ STRING("versions.key_prefix", versions.key_prefix, "exact"),
+	  "a server: first part of the keys" },
+	{ INT("versions.timeout_ms", versions.timeout_ms, "100", 1, 60000),
+	  "a server: milliseconds that reading the versions may take" },
+	CACHE_ROWS("default", SC_CACHE_DEFAULT, "null", "100000", "256", "zlib"),
+	CACHE_ROWS("tiles_cache", SC_CACHE_TILES, "604800", "1000000", "4096", "none"),
 	{ CHOICE("log.level", log.level, "info", "error|warning|info|debug"),
 	  "what is logged" },
 	{ STRING("log.target", log.target, "stderr"), "stderr, or a file's path" },

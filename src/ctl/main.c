@@ -62,6 +62,8 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 	struct sc_versions_options o = {
 		.backend = ctl->conf->versions.backend,
 		.location = ctl->conf->versions.location,
+		.key_prefix = ctl->conf->versions.key_prefix,
+		.call_ms = (int)ctl->conf->versions.timeout_ms,
 	};
 	enum sc_status status = sc_versions_open(&o, out, err);
 

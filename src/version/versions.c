@@ -237,6 +237,11 @@ enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *er
 	return status == SC_OK ? invalidate(v, &c, err) : status;
 }
 
+enum sc_status sc_cache_clear(struct sc_versions *v, const char *name, struct sc_err *err)
+{
+	return sc_invalidate_cache(v, &name, 1, err);
+}
+
 /* Those that every store has are in it from the start, for the list. */
 static enum sc_status make_initial(struct sc_versions *v, struct sc_err *err)
 {

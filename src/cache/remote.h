@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every connection to a cache server has in common: when it may be asked, and that
+ * all caches and versions of a process that name the same server share it.
+ *
+ * The breaker. One failed call opens it; from then on calls fail at once (SC_FAULT_AWAY)
+ * while a probe, which never waits, asks the server on a connection of its own. When the
+ * probe has heard from it the breaker is half open: the next call is the trial, and
+ * closes it or opens it again. Pauses grow from 0.3 to 1 s and are jittered by a quarter,
+ * so that a pool neither storms a server that comes back nor keeps step; a server is thus
+ * asked again at most about a second after it is back.
+ *
+ * Opening and closing are logged, one line each; failing calls are not.
+ *
+ * A struct sc_remote is the first member of the handle of one server (redis_link.c,
+ * memcached_link.c). It belongs to the process that made it: after a fork the child
+ * neither uses nor closes it, since that would disturb the parent's connection.
+ */
+#ifndef SRC_CACHE_REMOTE_H
+#define SRC_CACHE_REMOTE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "slidecache/fault.h"
+#include "slidecache/status.h"
+
+/* Where one server is, as parsed from a location. */
+struct sc_address {
+	char host[256]; /* name, IPv4 or IPv6 address without brackets; or a socket's path
+			 */
+	int port;	/* 0: host is the path of a unix socket */
+};
+
+enum sc_breaker_state { SC_BREAKER_CLOSED, SC_BREAKER_OPEN, SC_BREAKER_HALF_OPEN };
+
+/* Pure but for its random jitter: the clock is an argument. */
+struct sc_breaker {
+	enum sc_breaker_state state;
+	int64_t until_us; /* open: no probe before */
+	int64_t pause_us; /* the last one */
+};
+void sc_breaker_fail(struct sc_breaker *b, int64_t now_us);
+void sc_breaker_succeed(struct sc_breaker *b);
+/* Open, and the pause is over. */
+bool sc_breaker_wants_probe(const struct sc_breaker *b, int64_t now_us);
+
+/* Asks a server without ever waiting: "is anybody there?" */
+struct sc_probe {
+	int fd;		    /* -1 while there is none */
+	bool sent;	    /* the question is on its way */
+	int64_t give_up_us; /* monotonic */
+};
+enum sc_probe_result { SC_PROBE_WAITING, SC_PROBE_ALIVE, SC_PROBE_DEAD };
+/* Starts or carries on. question: one line that any such server answers. A server is
+ * alive when its first bytes are not "-LOADING" or the like (bad_prefixes, NULL ends). */
+enum sc_probe_result sc_probe_step(struct sc_probe *p, const struct sc_address *a,
+				   const char *question, const char *const *bad_prefixes);
+void sc_probe_stop(struct sc_probe *p);
+
+struct sc_remote;
+struct sc_remote_kind {
+	const char *name; /* "redis" */
+	const char *question;
+	const char *const *bad_prefixes;
+	/* Ends connections, frees the handle. */
+	void (*free)(struct sc_remote *r);
+};
+
+struct sc_remote {
+	const struct sc_remote_kind *kind;
+	char *location; /* what they share it by */
+	struct sc_address address;
+	struct sc_breaker breaker;
+	struct sc_probe probe;
+	pid_t pid;
+	unsigned users;
+	struct sc_remote *next;
+};
+
+/* The process's own handle for this location, with one user more; NULL: there is none. */
+struct sc_remote *sc_remote_find(const struct sc_remote_kind *kind, const char *location);
+/* Makes a new one known, with one user. r is zeroed by the caller; location is copied. */
+void sc_remote_add(struct sc_remote *r, const struct sc_remote_kind *kind,
+		   const char *location, const struct sc_address *a);
+/* One user less; the last one frees. In another process than the one that made it:
+ * nothing. */
+void sc_remote_drop(struct sc_remote *r);
+
+/* Every call begins here: SC_OK: ask. Otherwise SC_UNAVAILABLE and SC_FAULT_AWAY. */
+SC_MUST enum sc_status sc_remote_begin(struct sc_remote *r, struct sc_call *call,
+				       struct sc_err *err);
+/* And ends here. The server answered, whatever it said: */
+void sc_remote_answered(struct sc_remote *r);
+/* It did not, or not as such a server does; text is for the log. Returns SC_UNAVAILABLE
+ * with fault in call and text, after the server's name, in err. */
+enum sc_status sc_remote_failed(struct sc_remote *r, struct sc_call *call,
+				enum sc_fault fault, struct sc_err *err,
+				const char *text);
+
+/* Connects without blocking: a descriptor that poll says is writable once connected, or
+ * -1 with errno. Numeric addresses are taken as they are; names are resolved once a
+ * minute at most (that may wait for the resolver: prefer addresses). */
+int sc_address_connect(const struct sc_address *a);
+
+#endif
