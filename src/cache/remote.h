@@ -99,8 +99,8 @@ enum sc_status sc_remote_failed(struct sc_remote *r, struct sc_call *call,
 				const char *text);
 
 /* Connects without blocking: a descriptor that poll says is writable once connected, or
- * -1 with errno. Numeric addresses are taken as they are; names are resolved once a
- * minute at most (that may wait for the resolver: prefer addresses). */
+ * -1 with errno. A name is resolved each time, which may wait for the resolver: prefer
+ * addresses. */
 int sc_address_connect(const struct sc_address *a);
 
 #endif
