@@ -16,6 +16,20 @@
  *
  * Open after fork, one handle a process and cache; one thread. Opening a cache on a
  * server makes no connection; caches and versions on one server share one.
+ *
+ * How a program uses it (the README has one that is complete):
+ *
+ *   sc_versions_open(), sc_cache_open()            once a process
+ *   sc_versions_get(versions, &name, 1, &now, &err)   what is current
+ *   sc_cache_get(cache, now.version, item, &entry, &err)
+ *   ... if it is not SC_OK: compute, then sc_cache_set() under the same now.version
+ *   sc_invalidate_cache(versions, &name, 1, &err)  from now on all of it is out of date
+ *
+ * Read the version before what the result is computed from: what is invalidated meanwhile
+ * is then stored under the old version, where nobody finds it. While the versions cannot
+ * be read, no entry is to be read or stored.
+ *
+ * Options that are not set are to be 0: begin with a designated initializer.
  */
 #ifndef SLIDECACHE_CACHE_H
 #define SLIDECACHE_CACHE_H
@@ -25,21 +39,29 @@
 
 #include "slidecache/bytes.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define SC_KEY_MAX    200
 #define SC_ITEM_MAX   140
 #define SC_PREFIX_MAX 32
 
 struct sc_cache_options {
-	const char *name;     /* "default", "tiles_cache" */
-	unsigned slot;	      /* of its counters, see metrics.h */
-	const char *backend;  /* a row of the table: embedded, memcached, redis, null */
-	const char *location; /* embedded: its directory; otherwise server addresses, see
-				 backend_NAME.c; empty: the server's usual one */
+	const char *name;    /* "default", "tiles_cache" */
+	unsigned slot;	     /* of its counters, below SC_CACHE_SLOTS; see metrics.h */
+	const char *backend; /* a row of the table: embedded, memcached, redis, null */
+	/* embedded: its directory, made when missing. NULL or empty: the server's usual
+	 * port of this machine. Otherwise
+	 *   redis      redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]
+	 *              redis+unix://[USER:PASSWORD@]/PATH[?db=DATABASE]
+	 *   memcached  HOST[:PORT][/?WEIGHT] or unix:/PATH; several with "," between */
+	const char *location;
 	const char *key_prefix; /* [A-Za-z0-9_.-], at most SC_PREFIX_MAX bytes */
 	int64_t timeout_s;	/* time to live, 0 for ever */
 	uint64_t max_entries;	/* embedded */
 	uint64_t max_size_mb;	/* embedded: MiB stored, keys and envelopes counted */
-	int timeout_ms;		/* deadline of one call, connecting included */
+	int timeout_ms;		/* deadline of one call, connecting included; 0: 100 */
 	const char *compressor; /* "none" (also NULL), "zlib": for what is no image, and
 				   kept only if it is smaller */
 	/* NULL or empty: entries carry a checksum. Otherwise a file of 16 bytes or more:
@@ -166,5 +188,9 @@ SC_MUST enum sc_status sc_cache_key(const char *prefix, const char *version,
 /* "embedded, null": the names of the table, for messages. */
 const char *sc_cache_backend_names(void);
 int sc_cache_backend_known(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

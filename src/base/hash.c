@@ -13,6 +13,38 @@ uint64_t sc_hash64(struct sc_bytes s)
 	return XXH3_64bits(s.data, s.len);
 }
 
+void sc_hash128(struct sc_bytes s, unsigned char out[SC_HASH128_LEN])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(s.data, s.len));
+	memcpy(out, canonical.digest, SC_HASH128_LEN);
+}
+
+void sc_mac128(struct sc_bytes s, const unsigned char key[SC_MAC_KEY_LEN],
+	       unsigned char out[SC_HASH128_LEN])
+{
+	/* Fails for lengths that BLAKE2b has not; these it has. */
+	(void)crypto_generichash(out, SC_HASH128_LEN, s.data, s.len, key, SC_MAC_KEY_LEN);
+}
+
+void sc_mac_key(struct sc_bytes secret, unsigned char out[SC_MAC_KEY_LEN])
+{
+	/* Chooses the fastest code for this processor; may be called again and again. */
+	SC_IGNORE(sodium_init() < 0);
+	(void)crypto_generichash(out, SC_MAC_KEY_LEN, secret.data, secret.len, NULL, 0);
+}
+
+bool sc_equal_in_constant_time(const void *a, const void *b, size_t n)
+{
+	return sodium_memcmp(a, b, n) == 0;
+}
+
+void sc_wipe(void *p, size_t n)
+{
+	sodium_memzero(p, n);
+}
+
 void sc_hex64(uint64_t v, char out[SC_HEX64_LEN])
 {
 	static const char hex[] = "0123456789abcdef";

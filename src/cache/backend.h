@@ -3,10 +3,10 @@
  * What a cache backend is: one table of functions in its own file, one row in backends.c.
  *
  * A backend moves bytes under keys. It neither knows what the bytes mean (entry.h) nor
- * counts, nor validates: only cache.c calls it, with keys of 1..200 bytes of the key
- * alphabet, in the process that opened it, and with at most max_value_kb of bytes. It
- * ends by call->deadline_us, connecting included, and says in call->fault why it could
- * not do what it was asked.
+ * counts, nor validates: only the calls (cache_private.h) call it, with keys of 1..200
+ * bytes of the key alphabet, in the process that opened it, and with at most max_value_kb
+ * of value and SC_ENTRY_OVERHEAD_MAX bytes around it. It ends by call->deadline_us,
+ * connecting included, and says in call->fault why it could not do what it was asked.
  *
  * Calls take n items, so that a backend has one function for one and for many: what can
  * go in one round trip, goes. Each item ends with a status of its own. A function returns
@@ -36,7 +36,8 @@ struct sc_backend_ops {
 	/* Entries are kept by a server: nothing is checked before workers start, opening
 	 * connects to nobody, and what is unreachable goes away by its forget_s. */
 	bool remote;
-	size_t value_max; /* largest stored value unless max_value_kb says otherwise */
+	size_t value_max; /* largest value, its envelope not counted, unless max_value_kb
+			     says otherwise */
 
 	/* Reads the whole store, repairs or replaces it; nothing stays open. Any process,
 	 * even while others use the store. NULL: nothing to check. */

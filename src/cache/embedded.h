@@ -107,15 +107,35 @@ SC_MUST enum sc_status sc_embedded_open(struct sc_embedded *e, int wait_ms,
 /* Also after a failed open. e->o stays, for the next open. */
 void sc_embedded_close(struct sc_embedded *e);
 /* Opens again when the store is closed or no longer the one at its place; look: also
- * when only the file system could tell. */
-SC_MUST enum sc_status sc_embedded_ensure(struct sc_embedded *e, bool look,
-					  struct sc_err *err);
+ * when only the file system could tell. Waits as long as the call may. */
+SC_MUST enum sc_status sc_embedded_ensure(struct sc_embedded *e, struct sc_call *call,
+					  bool look, struct sc_err *err);
 /* A call found damage, why says which: the store is set aside, by whoever comes first.
  * The next call opens a new one. Not with the gate held. */
 void sc_embedded_replace(struct sc_embedded *e, const char *why);
 /* Before the first write after a sync; with the gate held. */
 SC_MUST enum sc_status sc_embedded_mark_unsynced(struct sc_embedded *e,
 						 struct sc_err *err);
+
+/* embedded.c, for its two files. Says what LMDB's rc means for the call; damage costs the
+ * store, never the caller. Not with the gate held. */
+enum sc_status sc_embedded_fail(struct sc_embedded *e, struct sc_call *call, int rc,
+				const char *doing, struct sc_err *err);
+/* Every item has the same answer: the call's. */
+enum sc_status sc_embedded_answer(struct sc_backend_item *items, size_t n,
+				  enum sc_status status);
+
+/* embedded_set.c, embedded_advise.c: for the table. */
+enum sc_status sc_embedded_set(void *backend, struct sc_call *call,
+			       enum sc_backend_mode mode, struct sc_backend_item *items,
+			       size_t n, struct sc_err *err);
+enum sc_status sc_embedded_swap(void *backend, struct sc_call *call,
+				struct sc_backend_item *item, struct sc_bytes old,
+				struct sc_err *err);
+enum sc_status sc_embedded_del(void *backend, struct sc_call *call,
+			       struct sc_backend_item *items, size_t n,
+			       struct sc_err *err);
+void sc_embedded_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg);
 
 /* embedded_check.c: the two calls of the table that need no open cache. */
 enum sc_status sc_embedded_check(const struct sc_cache_options *o, struct sc_err *err);

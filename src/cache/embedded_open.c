@@ -187,18 +187,22 @@ void sc_embedded_close(struct sc_embedded *e)
 	sc_buf_release(&e->scratch);
 }
 
-enum sc_status sc_embedded_ensure(struct sc_embedded *e, bool look, struct sc_err *err)
+enum sc_status sc_embedded_ensure(struct sc_embedded *e, struct sc_call *call, bool look,
+				  struct sc_err *err)
 {
 	if (e->dir.env && e->dir.ino != 0 && !sc_touch_retired(&e->touch) &&
 	    (!look || sc_lmdb_dir_current(&e->dir)))
 		return SC_OK;
 	int64_t now_us = sc_mono_us();
+	call->fault = SC_FAULT_OTHER;
 	if (!e->dir.env && now_us < e->retry_us)
 		return sc_fail(err, SC_UNAVAILABLE,
 			       "cache store %s: closed after an error", e->o.location);
 	sc_embedded_close(e);
-	enum sc_status status = sc_embedded_open(e, e->o.timeout_ms, err);
+	enum sc_status status = sc_embedded_open(e, sc_call_left_ms(call), err);
 	e->retry_us = status == SC_OK ? 0 : now_us + RETRY_US;
+	if (status == SC_TIMEOUT)
+		call->fault = SC_FAULT_BUSY;
 	return status;
 }
 

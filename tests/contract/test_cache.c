@@ -47,36 +47,25 @@ static void test_delete(struct fixture *f)
 	assert_int_equal(drop(f->cache, 1), SC_OK);
 }
 
-static void test_hostile_keys(struct fixture *f)
-{
-	static const char *const bad[] = { "",	  "a b",  "a\r\nflush_all",
-					   "a:b", "\xff", "a\n" };
-	SC_AUTO_ENTRY e = SC_ENTRY_INIT;
-	struct sc_bytes value = sc_bytes_str("x");
-
-	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		struct sc_bytes item = sc_bytes_str(bad[i]);
-
-		assert_int_equal(sc_cache_get(f->cache, "v", item, &e, &f->err),
-				 SC_INVALID);
-		assert_int_equal(sc_cache_set(f->cache, "v", item, "a/b", value, &f->err),
-				 SC_INVALID);
-		assert_int_equal(sc_cache_delete(f->cache, "v", item, &f->err),
-				 SC_INVALID);
-		assert_int_equal(
-			sc_cache_get(f->cache, bad[i], sc_bytes_str("i"), &e, &f->err),
-			SC_INVALID);
-	}
-	assert_int_equal(sc_cache_get(f->cache, "v", sc_bytes_of("a\0b", 3), &e, &f->err),
-			 SC_INVALID);
-	assert_int_equal(counted(f, SC_CM_MISSES) + counted(f, SC_CM_STORES), 0);
-}
-
 static bool use_inherited(void *arg)
 {
 	struct fixture *f = arg;
 	struct sc_cache_stats st;
+	struct sc_bytes i = sc_bytes_str("i");
+	struct sc_cache_value v = { i, "a/b", i };
+	struct sc_entry e = SC_ENTRY_INIT;
+	enum sc_status each[1];
+	int64_t n = 0;
 
+	sc_cache_expect(f->cache, "v", i);
+	if (sc_cache_add(f->cache, "v", i, "a/b", i, &f->err) != SC_INTERNAL ||
+	    sc_cache_touch(f->cache, "v", i, &f->err) != SC_INTERNAL ||
+	    sc_cache_incr(f->cache, "v", i, 1, &n, &f->err) != SC_INTERNAL ||
+	    sc_cache_get_many(f->cache, "v", &i, 1, &e, each, &f->err) != SC_INTERNAL ||
+	    sc_cache_set_many(f->cache, "v", &v, 1, each, &f->err) != SC_INTERNAL ||
+	    sc_cache_delete_many(f->cache, "v", &i, 1, each, &f->err) != SC_INTERNAL ||
+	    each[0] != SC_INTERNAL)
+		return false;
 	return look(f->cache, 1) == SC_INTERNAL && put(f->cache, 1, 10) == SC_INTERNAL &&
 	       drop(f->cache, 1) == SC_INTERNAL &&
 	       sc_cache_stats(f->cache, &st, &f->err) == SC_INTERNAL;
@@ -123,6 +112,10 @@ static void test_bad_options(struct fixture *f)
 	expect_refused(f, &o);
 	o = good, o.name = NULL;
 	expect_refused(f, &o);
+	o = good, o.compressor = "lzma";
+	expect_refused(f, &o);
+	o = good, o.max_value_kb = 16385;
+	expect_refused(f, &o);
 	sc_cache_close(NULL);
 }
 
@@ -138,6 +131,19 @@ static void test_check_and_sync(struct fixture *f)
 	assert_int_equal(put(f->cache, 2, 5000), SC_OK);
 	reopen(f);
 	assert_int_equal(look(f->cache, 2), found(f));
+}
+
+/* On a server they are of all that it holds. */
+static void test_stats_of_all(struct fixture *f)
+{
+	struct sc_cache_stats before, after;
+
+	assert_int_equal(sc_cache_stats(f->cache, &before, &f->err), SC_OK);
+	for (uint64_t i = 0; i < 10; i++)
+		assert_int_equal(put(f->cache, i, 10000), SC_OK);
+	assert_int_equal(sc_cache_stats(f->cache, &after, &f->err), SC_OK);
+	assert_true(after.entries >= (keeps(f) ? 10 : 0));
+	assert_true(after.bytes >= (keeps(f) ? before.bytes + 50000 : 0));
 }
 
 static void test_stats(struct fixture *f)
@@ -173,7 +179,7 @@ static void test_sizes(struct fixture *f)
 		int64_t age = 0;
 
 		assert_int_equal(
-			sc_cache_get(f->cache, "k3VbQ0aZ", item_of(i, text), &e, &f->err),
+			sc_cache_get(f->cache, VERSION, item_of(i, text), &e, &f->err),
 			SC_OK);
 		assert_int_equal(e.value.len, lens[i]);
 		assert_true(is_value(sc_buf_bytes(&e.value), i));
@@ -196,7 +202,7 @@ static void test_entry_reused(struct fixture *f)
 		uint64_t n = 1 + i % 2;
 
 		assert_int_equal(
-			sc_cache_get(f->cache, "k3VbQ0aZ", item_of(n, text), &e, &f->err),
+			sc_cache_get(f->cache, VERSION, item_of(n, text), &e, &f->err),
 			SC_OK);
 		assert_true(is_value(sc_buf_bytes(&e.value), n));
 	}
@@ -215,11 +221,13 @@ static void test_overwrite(struct fixture *f)
 
 		assert_int_equal(put(f->cache, 7, lens[i]), SC_OK);
 		assert_int_equal(
-			sc_cache_get(f->cache, "k3VbQ0aZ", item_of(7, text), &e, &f->err),
+			sc_cache_get(f->cache, VERSION, item_of(7, text), &e, &f->err),
 			SC_OK);
 		assert_int_equal(e.value.len, lens[i]);
 		assert_true(is_value(sc_buf_bytes(&e.value), 7));
 	}
+	if ((f->backend->traits & OWN) == 0)
+		return;
 	assert_int_equal(sc_cache_stats(f->cache, &st, &f->err), SC_OK);
 	assert_int_equal(st.entries, 1);
 }
@@ -246,10 +254,10 @@ static void test_versions_apart(struct fixture *f)
 static void test_prefixes_apart(struct fixture *f)
 {
 	assert_int_equal(put(f->cache, 1, 100), SC_OK);
-	f->o.key_prefix = "other";
+	f->o.key_prefix = "another-one";
 	reopen(f);
 	assert_int_equal(look(f->cache, 1), SC_MISS);
-	f->o.key_prefix = "exact";
+	f->o.key_prefix = f->prefix;
 	reopen(f);
 	assert_int_equal(look(f->cache, 1), SC_OK);
 }
@@ -262,13 +270,12 @@ static void test_longest_key(struct fixture *f)
 	memset(item, 'i', sizeof item);
 	f->o.key_prefix = "0123456789abcdef0123456789abcdef";
 	reopen(f);
-	assert_int_equal(sc_cache_set(f->cache, "k3VbQ0aZ",
-				      sc_bytes_of(item, sizeof item),
+	assert_int_equal(sc_cache_set(f->cache, VERSION, sc_bytes_of(item, sizeof item),
 				      "0123456789abcdef0123456789abcde",
 				      sc_bytes_str("v"), &f->err),
 			 SC_OK);
-	assert_int_equal(sc_cache_get(f->cache, "k3VbQ0aZ",
-				      sc_bytes_of(item, sizeof item), &e, &f->err),
+	assert_int_equal(sc_cache_get(f->cache, VERSION, sc_bytes_of(item, sizeof item),
+				      &e, &f->err),
 			 SC_OK);
 	assert_string_equal(e.mime, "0123456789abcdef0123456789abcde");
 }
@@ -294,14 +301,16 @@ static void test_time_to_live(struct fixture *f)
 	f->o.timeout_s = 1;
 	reopen(f);
 	assert_int_equal(put(f->cache, 1, 100), SC_OK);
-	assert_int_equal(
-		sc_cache_get(f->cache, "k3VbQ0aZ", item_of(1, text), &e, &f->err), SC_OK);
+	assert_int_equal(sc_cache_get(f->cache, VERSION, item_of(1, text), &e, &f->err),
+			 SC_OK);
 	assert_int_equal(e.expires_us - e.created_us, SC_US_PER_S);
 	while (look(f->cache, 1) == SC_OK)
 		assert_true(sc_mono_us() < deadline);
 	assert_true(sc_wall_us() >= e.expires_us);
 	assert_int_equal(look(f->cache, 1), SC_MISS);
 	assert_int_equal(counted(f, SC_CM_REJECTS), 0);
+	f->o.timeout_s = 1000;
+	reopen(f);
 	assert_int_equal(put(f->cache, 1, 200), SC_OK);
 	assert_int_equal(look(f->cache, 1), SC_OK);
 }
@@ -314,21 +323,9 @@ static void test_for_ever(struct fixture *f)
 	f->o.timeout_s = INT64_MAX;
 	reopen(f);
 	assert_int_equal(put(f->cache, 1, 100), SC_OK);
-	assert_int_equal(
-		sc_cache_get(f->cache, "k3VbQ0aZ", item_of(1, text), &e, &f->err), SC_OK);
+	assert_int_equal(sc_cache_get(f->cache, VERSION, item_of(1, text), &e, &f->err),
+			 SC_OK);
 	assert_int_equal(e.expires_us, 0);
-}
-
-static void test_too_large(struct fixture *f)
-{
-	assert_int_equal(put(f->cache, 1, 100), SC_OK);
-	assert_int_equal(put(f->cache, 1, f->backend->value_max + 1), SC_TOO_LARGE);
-	assert_int_equal(counted(f, SC_CM_TOO_LARGE), 1);
-	assert_int_equal(counted(f, SC_CM_STORES), 1);
-	assert_int_equal(look(f->cache, 1), SC_OK);
-	assert_int_equal(put(f->cache, 2, f->backend->value_max), SC_OK);
-	assert_int_equal(look(f->cache, 2), SC_OK);
-	assert_int_equal(look(f->cache, 1), SC_OK);
 }
 
 static void test_restart(struct fixture *f)
@@ -406,7 +403,6 @@ static void test_processes_at_once(struct fixture *f)
 	pid_t pids[4];
 	struct sc_cache_stats st;
 
-	f->o.timeout_ms = 10000;
 	for (unsigned i = 0; i < 4; i++) {
 		errands[i] = (struct errand){ f, &f->o, i + 1 };
 		pids[i] = child_start(work_hard, &errands[i]);
@@ -414,14 +410,16 @@ static void test_processes_at_once(struct fixture *f)
 	for (unsigned i = 0; i < 4; i++)
 		assert_true(child_ok(pids[i]));
 	assert_int_equal(sc_cache_stats(f->cache, &st, &f->err), SC_OK);
-	assert_true(st.entries <= 50);
 	close_cache(f);
 	assert_int_equal(sc_cache_check(&f->o, &f->err), SC_OK);
 	open_cache(f);
 	uint64_t entries = 0;
 	for (uint64_t i = 0; i < 50; i++)
 		entries += look(f->cache, i) == SC_OK;
-	assert_int_equal(entries, st.entries);
+	assert_true(entries > 20);
+	assert_int_equal(counted(f, SC_CM_REJECTS) + counted(f, SC_CM_ERRORS), 0);
+	if ((f->backend->traits & OWN) != 0)
+		assert_int_equal(entries, st.entries);
 }
 
 /* Against a plain array, in one process. */
@@ -455,11 +453,11 @@ static const struct cache_case cases[] = {
 	{ "miss", test_miss, 0 },
 	{ "set, get", test_set_get, 0 },
 	{ "delete", test_delete, 0 },
-	{ "hostile keys", test_hostile_keys, 0 },
 	{ "another process", test_other_process, 0 },
 	{ "bad options", test_bad_options, 0 },
 	{ "check and sync", test_check_and_sync, 0 },
-	{ "stats", test_stats, 0 },
+	{ "stats", test_stats, OWN },
+	{ "stats of all", test_stats_of_all, 0 },
 	{ "sizes", test_sizes, KEEPS },
 	{ "entry reused", test_entry_reused, KEEPS },
 	{ "overwrite", test_overwrite, KEEPS },
@@ -469,7 +467,6 @@ static const struct cache_case cases[] = {
 	{ "bad mime", test_bad_mime, KEEPS },
 	{ "time to live", test_time_to_live, KEEPS },
 	{ "for ever", test_for_ever, KEEPS },
-	{ "too large", test_too_large, KEEPS },
 	{ "restart", test_restart, KEEPS },
 	{ "processes share", test_processes_share, KEEPS },
 	{ "processes at once", test_processes_at_once, KEEPS },

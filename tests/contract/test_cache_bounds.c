@@ -144,6 +144,64 @@ static void test_limits_raised(struct fixture *f)
 	assert_int_equal(look(f->cache, 0), SC_OK);
 }
 
+/* Many at once, so many that what came first has to go for what comes last. */
+static void test_many_over_limits(struct fixture *f)
+{
+	enum { MANY = 500 };
+	static char texts[MANY][SC_ITEM_MAX];
+	struct sc_cache_value values[MANY];
+	enum sc_status each[MANY];
+	struct sc_cache_stats st;
+	SC_AUTO_BUF value = SC_BUF_INIT;
+
+	f->o.max_size_mb = 1;
+	f->o.max_entries = 100;
+	reopen(f);
+	make_value(&value, 1, (size_t)1 << 20);
+	for (size_t i = 0; i < MANY; i++)
+		values[i] = (struct sc_cache_value){
+			item_of(i, texts[i]), "image/jpeg",
+			sc_bytes_of(value.data, i % 50 == 7 ? value.len : 100 * i)
+		};
+	assert_int_equal(
+		sc_cache_set_many(f->cache, VERSION, values, MANY, each, &f->err), SC_OK);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(each[i], i % 50 == 7 ? SC_TOO_LARGE : SC_OK);
+	assert_int_equal(sc_cache_stats(f->cache, &st, &f->err), SC_OK);
+	assert_true(st.entries <= 100 && st.bytes <= (uint64_t)1 << 20);
+	assert_true(st.entries > 10);
+	assert_int_equal(counted(f, SC_CM_STORES), MANY - 10);
+	assert_int_equal(counted(f, SC_CM_EVICTIONS), MANY - 10 - st.entries);
+	close_cache(f);
+	assert_int_equal(sc_cache_check(&f->o, &f->err), SC_OK);
+	open_cache(f);
+	assert_int_equal(sc_cache_stats(f->cache, &st, &f->err), SC_OK);
+	assert_true(st.entries > 10);
+}
+
+static void test_many_after_limits_lowered(struct fixture *f)
+{
+	struct sc_cache_value values[10];
+	char texts[COUNT_OF(values)][SC_ITEM_MAX];
+	enum sc_status each[COUNT_OF(values)];
+	enum sc_status status = SC_OK;
+
+	for (uint64_t i = 0; i < 9000; i++)
+		assert_int_equal(put(f->cache, i, 200), SC_OK);
+	for (size_t i = 0; i < COUNT_OF(values); i++)
+		values[i] = (struct sc_cache_value){ item_of(20000 + i, texts[i]), "a/b",
+						     sc_bytes_str("v") };
+	f->o.max_entries = 10;
+	reopen(f);
+	for (int i = 0; i < 5; i++) {
+		status = sc_cache_set_many(f->cache, VERSION, values, COUNT_OF(values),
+					   each, &f->err);
+		assert_true(status == SC_OK || status == SC_TIMEOUT);
+		assert_int_equal(each[9], status);
+	}
+	assert_int_equal(status, SC_OK);
+}
+
 /* What follows needs a backend that lives in a directory. */
 
 static void test_location(struct fixture *f)
@@ -200,6 +258,8 @@ static const struct cache_case cases[] = {
 	{ "all hot", test_all_hot, KEEPS | BOUNDED },
 	{ "limits lowered", test_limits_lowered, KEEPS | BOUNDED },
 	{ "limits raised", test_limits_raised, KEEPS | BOUNDED },
+	{ "many over the limits", test_many_over_limits, KEEPS | BOUNDED },
+	{ "many after limits lowered", test_many_after_limits_lowered, KEEPS | BOUNDED },
 	{ "location", test_location, LOCATION },
 	{ "opened twice", test_opened_twice, LOCATION },
 	{ "out of reach", test_out_of_reach, LOCATION },

@@ -6,6 +6,7 @@
 #include "tests/lib/check.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +211,68 @@ static void test_bad_value_is_dropped(void **state)
 	assert_int_equal(st.entries, 0);
 	expect_works(&s);
 	store_free(&s);
+}
+
+/* As another process would damage it, while it is open here: the counters are gone. */
+static bool remove_counters(void *arg)
+{
+	const struct cache_store *s = arg;
+	char name[] = "counters";
+	MDB_val key = { sizeof name - 1, name };
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	MDB_dbi dbi = 0;
+
+	return mdb_env_create(&env) == 0 && mdb_env_set_mapsize(env, 256 << 20) == 0 &&
+	       mdb_env_set_maxdbs(env, 4) == 0 &&
+	       mdb_env_open(env, s->location, MDB_NOSYNC, 0600) == 0 &&
+	       mdb_txn_begin(env, NULL, 0, &txn) == 0 &&
+	       mdb_dbi_open(txn, NULL, 0, &dbi) == 0 &&
+	       mdb_del(txn, dbi, &key, NULL) == 0 && mdb_txn_commit(txn) == 0;
+}
+
+static enum sc_status set_three(struct cache_store *s, enum sc_status *each)
+{
+	const struct sc_cache_value values[] = {
+		{ sc_bytes_str("a"), "a/b", sc_bytes_str("1") },
+		{ sc_bytes_str("b"), "a/b", sc_bytes_str("2") },
+		{ sc_bytes_str("c"), "a/b", sc_bytes_str("3") },
+	};
+
+	return sc_cache_set_many(s->cache, "v", values, COUNT_OF(values), each, &s->err);
+}
+
+/* Found by each kind of write, which has the gate just then. */
+static void test_found_by_write(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct cache_store s;
+		enum sc_status each[3] = { SC_OK, SC_OK, SC_OK };
+		int64_t n = 0;
+
+		store_new(&s);
+		fill_store(&s);
+		open_store(&s);
+		assert_int_equal(set_three(&s, each), SC_OK);
+		assert_true(child_run(remove_counters, &s));
+		if (i == 0)
+			assert_int_equal(store_put(&s, 1, 100), SC_UNAVAILABLE);
+		else if (i == 1)
+			assert_int_equal(store_del(&s, 1), SC_UNAVAILABLE);
+		else if (i == 2)
+			assert_int_equal(set_three(&s, each), SC_UNAVAILABLE);
+		else
+			assert_int_equal(sc_cache_incr(s.cache, "v", sc_bytes_str("a"), 1,
+						       &n, &s.err),
+					 SC_UNAVAILABLE);
+		assert_int_equal(each[2], i == 2 ? SC_UNAVAILABLE : SC_OK);
+		assert_int_equal(access(s.damaged, F_OK), 0);
+		assert_int_equal(store_get(&s, 2), SC_MISS);
+		assert_int_equal(set_three(&s, each), SC_OK);
+		expect_works(&s);
+		store_free(&s);
+	}
 }
 
 static void test_second_damage(void **state)
@@ -478,6 +541,7 @@ int main(void)
 		cmocka_unit_test(test_damage_unchecked),
 		cmocka_unit_test(test_random_pages),
 		cmocka_unit_test(test_bad_value_is_dropped),
+		cmocka_unit_test(test_found_by_write),
 		cmocka_unit_test(test_second_damage),
 		cmocka_unit_test(test_companions),
 		cmocka_unit_test(test_boots),

@@ -12,24 +12,33 @@
 #include "slidecache/cache.h"
 #include "slidecache/metrics.h"
 #include "tests/lib/check.h"
+#include "tests/lib/server.h"
 
 enum trait {
 	KEEPS = 1,    /* a get after a set is a hit */
 	BOUNDED = 2,  /* keeps max_entries and max_size_mb by itself */
 	LOCATION = 4, /* lives in a directory that one handle a process may open */
+	SERVER = 8,   /* kept by a server: f->server */
+	OWN = 16,     /* its stats are of this cache alone */
+	PLAIN = 32,   /* checksums, nothing compressed, nothing in parts */
 };
 
 struct cache_backend {
-	const char *name;
+	const char *name;  /* what the option says */
+	const char *label; /* of the row */
 	unsigned traits;
-	size_t value_max; /* largest value that must be stored */
+	enum server_kind server; /* with SERVER */
 };
 
 /* One test's own: a store, a handle, and counters to compare with. */
 struct fixture {
 	const struct cache_backend *backend;
+	struct server *server; /* one for all tests of a program; each has its prefix */
 	char *dir;
 	char *location;
+	char *secret;	  /* a file for secret_file */
+	char prefix[32];  /* of the keys */
+	size_t value_max; /* largest value that must be stored */
 	struct sc_cache_options o;
 	struct sc_cache *cache;
 	struct sc_err err;
@@ -56,11 +65,26 @@ uint64_t counted(const struct fixture *f, enum sc_cache_metric m);
 /* Opening, checking and syncing with these options is SC_INVALID, with a sentence. */
 void expect_refused(struct fixture *f, const struct sc_cache_options *o);
 
+/* What is stored for number n, as the backend has it; empty: nothing. Past the calls. */
+struct sc_buf raw_get(struct fixture *f, uint64_t n);
+void raw_set(struct fixture *f, uint64_t n, struct sc_bytes stored);
+/* Seconds that the server keeps it yet, by its own word. Key: of a number, or of one of
+ * its parts. */
+long long server_ttl(struct fixture *f, struct sc_bytes key);
+struct sc_bytes key_of(const struct fixture *f, uint64_t n, char key[SC_KEY_MAX + 1]);
+/* A new file with that text below f->dir, of that mode; to be freed. */
+char *write_file(struct fixture *f, const char *name, const char *text, unsigned mode);
+
 /* The following make no assertion: children may use them. */
 struct sc_bytes item_of(uint64_t n, char text[SC_ITEM_MAX]);
 enum sc_status put(struct sc_cache *c, uint64_t n, size_t len);
 /* SC_OK only with the right bytes: others are SC_DAMAGED, which no test expects. */
 enum sc_status look(struct sc_cache *c, uint64_t n);
 enum sc_status drop(struct sc_cache *c, uint64_t n);
+
+/* "1" in the environment's SLIDECACHE_LONG: the full figures. */
+int rounds(int usual, int full);
+
+#define VERSION "k3VbQ0aZ"
 
 #endif

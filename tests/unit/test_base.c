@@ -316,6 +316,40 @@ static void log_lines_cannot_be_forged(void **state)
 	check_rmdir(dir);
 }
 
+struct heard {
+	int lines;
+	enum sc_log_level level;
+	char text[2048];
+};
+
+static void hear(void *arg, enum sc_log_level level, const char *text)
+{
+	struct heard *h = arg;
+
+	h->lines++;
+	h->level = level;
+	(void)snprintf(h->text, sizeof h->text, "%s", text);
+}
+
+static void log_lines_go_to_a_function(void **state)
+{
+	struct heard h = { .lines = 0 };
+
+	(void)state;
+	sc_log_to(hear, &h);
+	sc_log_warning("a\nb");
+	assert_int_equal(h.level, SC_LOG_WARNING);
+	assert_string_equal(h.text, "a\\x0ab");
+	sc_log_debug("not heard");
+	sc_log_error("%5000s", "x");
+	assert_int_equal(h.lines, 2);
+	assert_int_equal(h.level, SC_LOG_ERROR);
+	assert_true(strlen(h.text) > 2000 && strlen(h.text) < 2048);
+	sc_log_to(NULL, NULL);
+	sc_log_info("to standard error again");
+	assert_int_equal(h.lines, 2);
+}
+
 static void times_are_utc_without_zone(void **state)
 {
 	char text[SC_TIME_LEN];
@@ -342,6 +376,7 @@ int main(void)
 		cmocka_unit_test(lock_excludes_and_dies_with_its_holder),
 		cmocka_unit_test(metrics_are_shared_by_file),
 		cmocka_unit_test(log_lines_cannot_be_forged),
+		cmocka_unit_test(log_lines_go_to_a_function),
 		cmocka_unit_test(times_are_utc_without_zone),
 	};
 

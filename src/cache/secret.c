@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading secret_file. What was read is wiped from memory once its key is made.
+ */
+#include "cache/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECRET_MIN 16
+#define SECRET_MAX 4096
+
+static enum sc_status check_file(const char *path, int fd, struct sc_err *err)
+{
+	struct stat st = { .st_size = 0 };
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return sc_fail(err, SC_INVALID, "secret_file %.150s: is no regular file",
+			       path);
+	if ((st.st_mode & 0007) != 0)
+		return sc_fail(err, SC_INVALID,
+			       "secret_file %.150s: open to everybody; use mode 0600 or "
+			       "0640",
+			       path);
+	return SC_OK;
+}
+
+/* One byte more than may be there, so that a longer file is noticed. */
+static ssize_t read_all(int fd, unsigned char *out, size_t max)
+{
+	size_t len = 0;
+
+	while (len < max) {
+		ssize_t n = read(fd, out + len, max - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static enum sc_status read_secret(const char *path, int fd,
+				  unsigned char out[SC_MAC_KEY_LEN], struct sc_err *err)
+{
+	unsigned char text[SECRET_MAX + 1];
+	ssize_t len = read_all(fd, text, sizeof text);
+
+	if (len >= SECRET_MIN && len <= SECRET_MAX)
+		sc_mac_key(sc_bytes_of(text, (size_t)len), out);
+	sc_wipe(text, sizeof text);
+	if (len < 0)
+		return sc_fail(err, SC_INVALID, "secret_file %.150s: cannot be read",
+			       path);
+	if (len < SECRET_MIN || len > SECRET_MAX)
+		return sc_fail(err, SC_INVALID,
+			       "secret_file %.150s: must have %d to %d bytes", path,
+			       SECRET_MIN, SECRET_MAX);
+	return SC_OK;
+}
+
+enum sc_status sc_secret_read(const char *path, unsigned char out[SC_MAC_KEY_LEN],
+			      struct sc_err *err)
+{
+	/* A pipe has no writer yet, maybe never. */
+	SC_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return sc_fail(err, SC_INVALID, "secret_file %.150s: %s", path,
+			       strerror(errno));
+	enum sc_status status = check_file(path, fd, err);
+	return status == SC_OK ? read_secret(path, fd, out, err) : status;
+}
