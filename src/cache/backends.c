@@ -10,6 +10,8 @@
 
 static const struct sc_backend_ops *const backends[] = {
 	&sc_backend_embedded,
+	&sc_backend_memcached,
+	&sc_backend_redis,
 	&sc_backend_null,
 };
 

@@ -32,6 +32,9 @@ struct sc_version_change {
 
 struct sc_store_ops {
 	const char *name; /* what the option "backend" calls it */
+	/* Kept by a server: opening asks nobody, so that it succeeds while the server is
+	 * away; names come into being when they are first read. */
+	bool remote;
 
 	/* After fork. A damaged store is replaced by an empty one, with a log line: then
 	 * every name gets a version never used before. */
@@ -54,6 +57,8 @@ struct sc_store_ops {
 };
 
 extern const struct sc_store_ops sc_store_embedded;
+extern const struct sc_store_ops sc_store_memcached;
+extern const struct sc_store_ops sc_store_redis;
 
 /* NULL for an unknown name. */
 const struct sc_store_ops *sc_store_find(const char *name);

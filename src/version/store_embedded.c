@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "slidecache/clock.h"
-#include "slidecache/hash.h"
 #include "slidecache/lmdb_dir.h"
 #include "version/record.h"
+#include "version/renew.h"
 #include "version/store.h"
 
 #define WAIT_MS 5000
@@ -259,19 +259,6 @@ struct changing {
 	const char *unknown; /* out: the name that may not be made */
 };
 
-/* A version that differs from old, which may be empty. */
-static void fill_version(const struct changing *c, const char *name, const char *old,
-			 struct sc_version *v)
-{
-	*v = (struct sc_version){ .changed_at_us = c->now_us };
-	memcpy(v->name, name, strnlen(name, sizeof v->name - 1));
-	memcpy(v->changed_by, c->change->actor,
-	       strnlen(c->change->actor, sizeof v->changed_by - 1));
-	do
-		sc_random_text(v->version, SC_VERSION_LEN);
-	while (strcmp(v->version, old) == 0);
-}
-
 static int renew(struct changing *c, const char *name)
 {
 	unsigned char record[SC_VERSION_RECORD_MAX];
@@ -290,7 +277,7 @@ static int renew(struct changing *c, const char *name)
 		c->unknown = name;
 		return ENOENT;
 	}
-	fill_version(c, name, v.version, &next);
+	sc_version_renew(name, v.version, c->change->actor, c->now_us, &next);
 	value = (MDB_val){ sc_version_encode(&next, record), record };
 	c->changed++;
 	return mdb_put(c->txn, c->dbi, &key, &value, 0);

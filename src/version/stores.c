@@ -10,6 +10,8 @@
 
 static const struct sc_store_ops *const stores[] = {
 	&sc_store_embedded,
+	&sc_store_memcached,
+	&sc_store_redis,
 };
 
 #define STORES (sizeof stores / sizeof stores[0])

@@ -242,7 +242,7 @@ enum sc_status sc_cache_clear(struct sc_versions *v, const char *name, struct sc
 	return sc_invalidate_cache(v, &name, 1, err);
 }
 
-/* Those that every store has are in it from the start, for the list. */
+/* Those that every store has are made before they are listed. */
 static enum sc_status make_initial(struct sc_versions *v, struct sc_err *err)
 {
 	struct reading r = { .names = sc_initial_versions, .n = sc_initial_versions_n };
@@ -255,7 +255,8 @@ enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out, 
 {
 	enum sc_status status = check_process(v, err);
 
-	/* A store that was just replaced has lost them. */
+	/* A store that was just replaced, or whose server was restarted, has lost them.
+	 */
 	if (status == SC_OK)
 		status = make_initial(v, err);
 	if (status != SC_OK)
@@ -281,7 +282,8 @@ enum sc_status sc_versions_open(const struct sc_versions_options *o,
 		free(v);
 		return fail_store(err);
 	}
-	status = make_initial(v, err);
+	if (!ops->remote)
+		status = make_initial(v, err);
 	if (status != SC_OK) {
 		sc_versions_close(v);
 		return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The contract of slidecache/version.h, continued: stores that live in a directory, are
- * damaged or removed, or whose writer was stopped.
+ * damaged or removed, or whose writer was stopped; stores whose server goes and comes.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void test_directory(struct fixture *f)
 {
 	struct stat st = { .st_mode = 0 };
 	struct sc_versions *second = NULL;
-	struct sc_versions_options o = { f->store->name, "", 0 };
+	struct sc_versions_options o = { .backend = f->store->name, .location = "" };
 
 	assert_int_equal(stat(f->location, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
@@ -38,7 +38,7 @@ static void test_out_of_reach(struct fixture *f)
 {
 	SC_AUTO_FREE char *file = check_path(f->dir, "file");
 	SC_AUTO_FREE char *below = check_path(file, "x");
-	struct sc_versions_options o = { f->store->name, below, 0 };
+	struct sc_versions_options o = { .backend = f->store->name, .location = below };
 	struct sc_versions *v = NULL;
 	uint64_t errors = sc_metric_value(SC_M_VERSION_ERRORS);
 
@@ -165,6 +165,141 @@ static void test_stopped_writer(struct fixture *f)
 	assert_changed(f, &tiles);
 }
 
+/* What follows is for a store on a server. */
+
+/* Until the breaker lets a read through. */
+static void wait_for_server(struct fixture *f)
+{
+	int64_t deadline = sc_mono_us() + 20 * SC_US_PER_S;
+
+	while (read_one(f->versions, "tiles").version[0] == '\0') {
+		assert_true(sc_mono_us() < deadline);
+		sc_sleep_us(5000);
+	}
+}
+
+static void test_bad_location(struct fixture *f)
+{
+	struct sc_versions_options o = f->o;
+	struct sc_versions *v = NULL;
+
+	o.location = "gopher://h";
+	assert_int_equal(sc_versions_open(&o, &v, &f->err), SC_INVALID);
+	assert_null(v);
+}
+
+/* Opening asks nobody; reading and changing say that nothing is known or done. */
+static void test_server_away(struct fixture *f)
+{
+	struct sc_version tiles = get_one(f, "tiles");
+	struct sc_version *all = NULL;
+	const char *name = "tiles";
+	uint64_t errors = sc_metric_value(SC_M_VERSION_ERRORS);
+	size_t n = 0;
+
+	close_versions(f);
+	server_kill(f->server);
+	open_versions(f);
+	assert_int_equal(sc_versions_get(f->versions, &name, 1, &tiles, &f->err),
+			 SC_UNAVAILABLE);
+	assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err),
+			 SC_UNAVAILABLE);
+	assert_int_equal(sc_invalidate_all_caches(f->versions, &f->err), SC_UNAVAILABLE);
+	assert_int_equal(sc_versions_list(f->versions, &all, &n, &f->err),
+			 SC_UNAVAILABLE);
+	assert_null(all);
+	assert_int_equal(sc_metric_value(SC_M_VERSION_ERRORS), errors + 4);
+	server_start(f->server);
+	wait_for_server(f);
+	/* It has forgotten everything. */
+	assert_string_not_equal(get_one(f, "tiles").version, tiles.version);
+}
+
+static void test_server_stopped(struct fixture *f)
+{
+	struct sc_version tiles = get_one(f, "tiles");
+	const char *name = "tiles";
+	struct sc_version out;
+
+	close_versions(f);
+	f->o.timeout_ms = 300;
+	f->o.call_ms = 100;
+	open_versions(f);
+	server_pause(f->server);
+	int64_t start = sc_mono_us();
+	assert_int_equal(sc_versions_get(f->versions, &name, 1, &out, &f->err),
+			 SC_UNAVAILABLE);
+	assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err),
+			 SC_UNAVAILABLE);
+	assert_true(sc_mono_us() - start < 5 * SC_US_PER_S);
+	server_resume(f->server);
+	wait_for_server(f);
+	/* Not lost, and not acknowledged: the same, or a new one if the change came
+	 * through after all; then it changes. */
+	tiles = get_one(f, "tiles");
+	assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err), SC_OK);
+	assert_changed(f, &tiles);
+}
+
+/* Restarted time and again: no version ever comes back. */
+static void test_server_restarts(struct fixture *f)
+{
+	char seen[10][SC_VERSION_LEN + 1];
+
+	for (size_t i = 0; i < COUNT_OF(seen); i++) {
+		wait_for_server(f);
+		struct sc_version v = get_one(f, i % 2 ? "image/7" : "tiles");
+
+		memcpy(seen[i], v.version, sizeof(seen[i]));
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(seen[k], seen[i]);
+		server_kill(f->server);
+		server_start(f->server);
+	}
+}
+
+/* Handles of two prefixes on one server know nothing of each other. */
+static void test_prefixes(struct fixture *f)
+{
+	struct sc_versions_options o = f->o;
+	struct sc_versions *other = NULL;
+	struct sc_version tiles = get_one(f, "tiles");
+
+	o.key_prefix = "other";
+	assert_int_equal(sc_versions_open(&o, &other, &f->err), SC_OK);
+	assert_string_not_equal(read_one(other, "tiles").version, tiles.version);
+	assert_int_equal(sc_invalidate_all_caches(other, &f->err), SC_OK);
+	assert_unchanged(f, &tiles);
+	sc_versions_close(other);
+}
+
+/* More names than go into one command or one item. */
+static void test_thousands(struct fixture *f)
+{
+	static char text[2500][SC_VERSION_NAME_MAX + 1];
+	const char *names[COUNT_OF(text)];
+	struct sc_version before = get_one(f, "image/2500");
+	struct sc_version *all = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < COUNT_OF(text); i++) {
+		sc_version_image_name((int64_t)i + 1, text[i]);
+		names[i] = text[i];
+	}
+	assert_int_equal(sc_invalidate_cache(f->versions, names, COUNT_OF(text), &f->err),
+			 SC_OK);
+	assert_changed(f, &before);
+	before = get_one(f, "image/1001");
+	assert_int_equal(sc_versions_list(f->versions, &all, &n, &f->err), SC_OK);
+	assert_int_equal(n, INITIAL_N + COUNT_OF(text));
+	for (size_t i = 1; i < n; i++)
+		assert_true(strcmp(all[i - 1].name, all[i].name) < 0);
+	free(all);
+	assert_int_equal(sc_invalidate_cache(f->versions, names, COUNT_OF(text), &f->err),
+			 SC_OK);
+	assert_changed(f, &before);
+}
+
 static const struct version_case cases[] = {
 	{ "directory", test_directory, LOCATION },
 	{ "out of reach", test_out_of_reach, LOCATION },
@@ -172,6 +307,12 @@ static const struct version_case cases[] = {
 	{ "damaged", test_damaged, LOCATION },
 	{ "removed while open", test_removed_while_open, LOCATION },
 	{ "stopped writer", test_stopped_writer, LOCATION },
+	{ "bad location", test_bad_location, SERVER },
+	{ "server away", test_server_away, SERVER },
+	{ "server stopped", test_server_stopped, SERVER },
+	{ "server restarts", test_server_restarts, SERVER },
+	{ "prefixes", test_prefixes, SERVER },
+	{ "thousands", test_thousands, LISTS_IMAGES },
 };
 
 int main(void)

@@ -17,7 +17,7 @@ struct server {
 	char *dir;	/* of its files */
 	char *path;	/* of its unix socket */
 	char *location; /* for the options: redis+unix://... or unix:... */
-	char *argv[24]; /* how it is started: NULL ends; start adds nothing */
+	char *argv[40]; /* how it is started: NULL ends; start adds nothing */
 	pid_t pid;	/* 0 while it does not run */
 };
 

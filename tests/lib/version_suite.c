@@ -12,7 +12,9 @@
 #define CASES_MAX 200
 
 static const struct version_store stores[] = {
-	{ "embedded", LOCATION },
+	{ "embedded", LOCATION | LISTS_IMAGES, 0 },
+	{ "redis", SERVER | LISTS_IMAGES, SERVER_REDIS },
+	{ "memcached", SERVER, SERVER_MEMCACHED },
 };
 
 const char *const initial[] = { "acl", "slides", "thumbnails", "tiles" };
@@ -36,8 +38,18 @@ static int set_up(void **state)
 
 	f->store = store;
 	f->dir = check_mkdir();
-	f->location = check_path(f->dir, "a/versions");
-	f->o = (struct sc_versions_options){ store->name, f->location, 2000 };
+	if (store->traits & SERVER) {
+		f->server = server_new(store->kind, NULL);
+		server_start(f->server);
+		f->location = sc_strdup(f->server->location);
+	} else {
+		f->location = check_path(f->dir, "a/versions");
+	}
+	f->o = (struct sc_versions_options){ .backend = store->name,
+					     .location = f->location,
+					     .key_prefix = "exact",
+					     .timeout_ms = 2000,
+					     .call_ms = 2000 };
 	open_versions(f);
 	*state = f;
 	return 0;
@@ -48,6 +60,10 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	sc_versions_close(f->versions);
+	if (f->server) {
+		server_kill(f->server);
+		server_free(f->server);
+	}
 	check_rmdir(f->dir);
 	free(f->location);
 	free(f);

@@ -10,20 +10,25 @@
 
 #include "slidecache/version.h"
 #include "tests/lib/check.h"
+#include "tests/lib/server.h"
 
 enum trait {
-	LOCATION = 1, /* lives in a directory that one handle a process may open */
+	LOCATION = 1,	 /* lives in a directory that one handle a process may open */
+	SERVER = 2,	 /* is kept by a server of its own for each test */
+	LISTS_IMAGES = 4 /* can say which image/ID have a version */
 };
 
 struct version_store {
 	const char *name;
 	unsigned traits;
+	enum server_kind kind; /* with SERVER */
 };
 
 struct fixture {
 	const struct version_store *store;
 	char *dir;
 	char *location;
+	struct server *server; /* NULL without SERVER */
 	struct sc_versions_options o;
 	struct sc_versions *versions;
 	struct sc_err err;
