@@ -89,6 +89,7 @@ enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
 	enum sc_status status = SC_OK;
 
 	a->conf = conf;
+	a->memo = sc_version_memo_new();
 	/* Damaged or not there: every request looks again, and says so. */
 	a->catalogue = sc_catalogue_new(conf->slides.catalogue);
 	status = open_slides(a, err);
@@ -111,6 +112,7 @@ void sc_app_close(struct sc_app *a)
 	sc_renderer_free(a->renderer);
 	sc_catalogue_close(a->catalogue);
 	sc_slide_root_close(a->root);
+	sc_version_memo_free(a->memo);
 	free(a);
 }
 

@@ -22,6 +22,9 @@ struct sc_app {
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
 	int64_t retry_at_us;			 /* monotonic: when to open those again */
+	int64_t quiet_until_us;	      /* monotonic: the version store's errors are logged
+					 no sooner */
+	struct sc_version_memo *memo; /* see expect.c */
 };
 
 /* The kinds of cached results that versions are named after, then the image's own. */
@@ -47,6 +50,7 @@ struct sc_context {
 	const struct sc_image *image; /* of the route's id; NULL when there is none */
 	struct sc_cache_versions cache_versions;
 	struct sc_plan plan; /* of detail->item, after mw_conditional */
+	bool planned;	     /* plan is made already, under these versions */
 	enum sc_cache_result cache_result;
 	bool stored;
 };
@@ -126,6 +130,17 @@ void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *vers
 /* Reads what is current: the three kinds and, with an image, image/ID. */
 void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		      struct sc_cache_versions *out);
+/* The same for a request, together with the entry that it will most likely want; expect.c
+ */
+void sc_read_versions_and_entry(struct sc_request *rq);
+struct sc_version_memo *sc_version_memo_new(void);
+void sc_version_memo_free(struct sc_version_memo *memo);
+/* The first n items are filled: fills the rest. */
+void sc_complete_versions(struct sc_cache_versions *v, size_t n);
+/* The cache to use; NULL: none is to be used for this request. */
+struct sc_cache *sc_cache_to_use(const struct sc_context *ctx);
+/* Whether the client says that it has what the plan leads to. */
+bool sc_has_current(struct sc_request *rq);
 /* The versions of n images (at most SC_IMAGES_AT_ONCE) in one read; false: out of reach.
  */
 #define SC_IMAGES_AT_ONCE 16

@@ -34,8 +34,7 @@ static enum sc_status answer(struct sc_request *rq, struct sc_response *rs,
 	return SC_OK;
 }
 
-/* The cache to use; NULL: none is to be used for this request. */
-static struct sc_cache *cache_of(const struct sc_context *ctx)
+struct sc_cache *sc_cache_to_use(const struct sc_context *ctx)
 {
 	int which = ctx->detail->cache;
 
@@ -64,7 +63,7 @@ static enum sc_status find(struct sc_request *rq, struct sc_response *rs, look_f
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	enum sc_status status = SC_OK;
 
-	status = look(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
+	status = look(sc_cache_to_use(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
 		      &entry, err);
 	if (status)
 		return status;
@@ -79,11 +78,12 @@ static void store(struct sc_request *rq, const struct sc_response *rs)
 	struct sc_context *ctx = rq->ctx;
 	struct sc_err err;
 
-	ctx->stored =
-		sc_cache_set(cache_of(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
-			     ctx->plan.mime, sc_buf_bytes(&rs->body), &err) == SC_OK;
+	ctx->stored = sc_cache_set(sc_cache_to_use(ctx), version_of(ctx),
+				   sc_bytes_str(ctx->plan.text), ctx->plan.mime,
+				   sc_buf_bytes(&rs->body), &err) == SC_OK;
+	/* Counted by its kind; a server that is away has its own line. */
 	if (!ctx->stored)
-		sc_log_warning("not stored: %s: %s", ctx->plan.text, err.text);
+		sc_log_debug("not stored: %s: %s", ctx->plan.text, err.text);
 }
 
 static enum sc_status render(struct sc_request *rq, struct sc_response *rs,
@@ -169,7 +169,7 @@ enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs,
 
 	if (!rq->ctx->detail->item)
 		return sc_next(rq, rs, err);
-	if (!cache_of(rq->ctx))
+	if (!sc_cache_to_use(rq->ctx))
 		return render(rq, rs, SC_X_BYPASS, err);
 	status = find(rq, rs, sc_cache_get, err);
 	if (status == SC_OK)

@@ -6,12 +6,26 @@
  */
 #include "app/context.h"
 
+#include "slidecache/clock.h"
 #include "slidecache/hash.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
 /* In the order of SC_V_...; the image's own name is made per request. */
 static const char *const kind_names[] = { "tiles", "thumbnails", "slides" };
+
+#define QUIET_US (10 * SC_US_PER_S)
+
+/* Every request meets it, one in a while says so. */
+static void log_error(struct sc_app *app, const struct sc_err *err)
+{
+	int64_t now_us = sc_mono_us();
+
+	if (now_us < app->quiet_until_us)
+		return;
+	app->quiet_until_us = now_us + QUIET_US;
+	sc_log_error("version store: %s; no cache is used meanwhile", err->text);
+}
 
 static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 		       struct sc_version *out)
@@ -20,10 +34,11 @@ static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 
 	if (!app->versions)
 		sc_app_retry(app);
-	if (app->versions && sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
+	if (!app->versions)
+		sc_count(SC_M_VERSION_ERRORS, 1);
+	else if (sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
 		return true;
-	sc_count(SC_M_VERSION_ERRORS, 1);
-	sc_log_error("version store: %s", err.text);
+	log_error(app, &err);
 	return false;
 }
 
@@ -38,20 +53,29 @@ static uint64_t epoch_of(const struct sc_cache_versions *v)
 	return sc_hash64(sc_bytes_of(text, v->n * SC_VERSION_LEN));
 }
 
+void sc_complete_versions(struct sc_cache_versions *v, size_t n)
+{
+	v->n = n;
+	v->epoch = epoch_of(v);
+	v->known = true;
+}
+
 void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		      struct sc_cache_versions *out)
 {
 	char image_name[SC_VERSION_NAME_MAX + 1];
 	const char *names[SC_V_COUNT];
 
-	out->n = im ? SC_V_COUNT : SC_V_IMAGE;
+	size_t n = im ? SC_V_COUNT : SC_V_IMAGE;
+
 	memcpy(names, kind_names, sizeof(kind_names));
 	if (im) {
 		sc_version_image_name(im->id, image_name);
 		names[SC_V_IMAGE] = image_name;
 	}
-	out->known = read_names(app, names, out->n, out->items);
-	out->epoch = out->known ? epoch_of(out) : 0;
+	*out = (struct sc_cache_versions){ .known = false };
+	if (read_names(app, names, n, out->items))
+		sc_complete_versions(out, n);
 }
 
 bool sc_read_image_versions(struct sc_app *app, const struct sc_image *const *images,
@@ -70,8 +94,7 @@ bool sc_read_image_versions(struct sc_app *app, const struct sc_image *const *im
 void sc_add_image_version(struct sc_cache_versions *v, const struct sc_version *image)
 {
 	v->items[SC_V_IMAGE] = *image;
-	v->n = SC_V_COUNT;
-	v->epoch = epoch_of(v);
+	sc_complete_versions(v, SC_V_COUNT);
 }
 
 enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *rs,
@@ -80,6 +103,6 @@ enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *r
 	struct sc_context *ctx = rq->ctx;
 
 	if (ctx->detail->right != SC_RIGHT_NONE)
-		sc_read_versions(ctx->app, ctx->image, &ctx->cache_versions);
+		sc_read_versions_and_entry(rq);
 	return sc_next(rq, rs, err);
 }

@@ -87,21 +87,29 @@ static void set_headers(struct sc_request *rq, struct sc_response *rs)
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");
 }
 
+bool sc_has_current(struct sc_request *rq)
+{
+	const char *tags = rq->header(rq, "HTTP_IF_NONE_MATCH");
+
+	/* "*" would say that a tile exists which nobody has looked for yet. */
+	return tags && rq->ctx->cache_versions.known &&
+	       tags[strspn(tags, " \t,")] != '*' &&
+	       sc_etag_matches(tags, rq->ctx->plan.etag);
+}
+
 enum sc_status sc_mw_conditional(struct sc_request *rq, struct sc_response *rs,
 				 struct sc_err *err)
 {
-	const char *tags = rq->header(rq, "HTTP_IF_NONE_MATCH");
 	enum sc_status status = SC_OK;
 
 	if (!rq->ctx->detail->item)
 		return sc_next(rq, rs, err);
-	status = sc_plan_request(rq, err);
+	if (!rq->ctx->planned)
+		status = sc_plan_request(rq, err);
 	if (status)
 		return status;
 	set_headers(rq, rs);
-	/* "*" would say that a tile exists which nobody has looked for yet. */
-	if (tags && rq->ctx->cache_versions.known && tags[strspn(tags, " \t,")] != '*' &&
-	    sc_etag_matches(tags, rq->ctx->plan.etag)) {
+	if (sc_has_current(rq)) {
 		rs->status = 304;
 		return SC_OK;
 	}
