@@ -5,6 +5,7 @@
 BUILD ?= build
 CC ?= gcc
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 VERSION := 0.1.0
 
@@ -22,7 +23,9 @@ OPT ?= -O2 -g $(HARDEN)
 ifdef WERROR
 WARNINGS += -Werror
 endif
+LIB_DEFS := -Wl,-z,defs
 ifdef SAN
+LIB_DEFS := # the sanitizers' own calls come with the program
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 LDSAN := -fsanitize=address,undefined
@@ -36,6 +39,16 @@ CFLAGS_ALL := -std=gnu11 -D_GNU_SOURCE -DSC_PROGRAM_VERSION='"$(VERSION)"' -Iinc
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDSAN) $(LDFLAGS)
 
 CORE_SRC := $(sort $(foreach d,$(LAYERS),$(wildcard src/$(d)/*.c)))
+# libslidecache: caches and versions for other C programs. What it exports is written down
+# in its version script; tests/lint/symbols compares that with the headers.
+LIB_SRC := $(filter src/base/% src/cache/% src/version/%,$(CORE_SRC))
+LIB_MAP := src/libslidecache.map
+LIB_SONAME := libslidecache.so.1
+LIB_HEADERS := include/slidecache/cache.h include/slidecache/version.h \
+	include/slidecache/bytes.h include/slidecache/status.h \
+	include/slidecache/metrics.h include/slidecache/log.h
+LIB_LIBS := -lsodium -lxxhash -lhiredis -lmemcached -lz -llmdb -lpthread
+LIB_CFLAGS := -fPIC -fno-semantic-interposition
 SERVER_SRC := $(sort $(wildcard src/server/*.c))
 CTL_SRC := $(sort $(wildcard src/ctl/*.c))
 TOOL_SRC := $(sort $(wildcard src/tools/*.c))
@@ -46,26 +59,36 @@ BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libcore.a
 SERVER := $(BUILD)/libserver.a
+LIBRARIES := $(BUILD)/libslidecache.so $(BUILD)/libslidecache.a
 PROGRAMS := $(BUILD)/slidecached $(BUILD)/slidecachectl $(BUILD)/make-slide
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
-all: $(PROGRAMS)
+all: $(PROGRAMS) $(LIBRARIES)
 
 # A change of flags rebuilds everything; an unchanged file keeps its time.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
-		echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+	@echo '$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+		echo '$(CC) $(CFLAGS_ALL) $(LIB_CFLAGS) $(LDFLAGS_ALL)' > $@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+	@$(CC) $(CFLAGS_ALL) $(if $(filter $(LIB_SRC),$<),$(LIB_CFLAGS)) -c $< -o $@
 
 $(CORE): $(call obj,$(CORE_SRC))
 	@rm -f $@ && ar rcs $@ $^
 # Everything of the server but its main, so that tests can link it.
 $(SERVER): $(filter-out %/main.o,$(call obj,$(SERVER_SRC)))
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/$(LIB_SONAME): $(call obj,$(LIB_SRC)) $(LIB_MAP)
+	@$(CC) -shared $(filter-out -pie,$(LDFLAGS_ALL)) $(LIB_DEFS) \
+		-Wl,-soname,$(LIB_SONAME) -Wl,--version-script,$(LIB_MAP) \
+		-o $@ $(filter %.o,$^) $(LIB_LIBS)
+$(BUILD)/libslidecache.so: $(BUILD)/$(LIB_SONAME)
+	@ln -sf $(LIB_SONAME) $@
+$(BUILD)/libslidecache.a: $(call obj,$(LIB_SRC))
 	@rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/slidecached: $(BUILD)/obj/src/server/main.o $(SERVER) $(CORE)
@@ -97,6 +120,7 @@ run: packages-build-run
 export SLIDES ?=
 export PORT ?= 8080
 export BACKEND ?= embedded
+export LOCATION ?=
 run: export BUILD := $(BUILD)
 
 www:
@@ -135,7 +159,20 @@ coverage: packages-build-run-check-coverage
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 check-all
 	@gcovr --root . --filter src/ --object-directory $(BUILD)/coverage --print-summary
 
-install: all www
+# What an operator starts from: configuration of the servers around us.
+DEPLOYED := $(wildcard $(addprefix deploy/,lighttpd.conf redis.conf redis-acl.conf memcached.conf))
+
+install-lib: all
+	install -d $(DESTDIR)$(PREFIX)/include/slidecache $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(LIB_HEADERS) $(DESTDIR)$(PREFIX)/include/slidecache/
+	install -m 644 $(BUILD)/$(LIB_SONAME) $(BUILD)/libslidecache.a $(DESTDIR)$(LIBDIR)/
+	ln -sf $(LIB_SONAME) $(DESTDIR)$(LIBDIR)/libslidecache.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS@|$(LIB_LIBS)|' deploy/slidecache.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/slidecache.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/slidecache.pc
+
+install: all www install-lib
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache \
 		$(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system \
@@ -143,8 +180,7 @@ install: all www
 	install -m 755 $(BUILD)/slidecached $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/slidecachectl $(BUILD)/make-slide $(DESTDIR)$(PREFIX)/bin/
 	cp -R $(BUILD)/www $(DESTDIR)$(PREFIX)/share/slidecache/
-	install -m 644 README.md LICENSE deploy/lighttpd.conf \
-		$(DESTDIR)$(PREFIX)/share/doc/slidecache/
+	install -m 644 README.md LICENSE $(DEPLOYED) $(DESTDIR)$(PREFIX)/share/doc/slidecache/
 	[ -e $(DESTDIR)/etc/slidecache/slidecache.json ] || \
 		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
 	for unit in slidecached.service slidecached.socket; do \
@@ -162,13 +198,13 @@ help:
 	@echo 'make check-long       the tests with their full figures'
 	@echo 'make asan             all tests under AddressSanitizer and UBSan'
 	@echo 'make bench            speed, as ratios to a floor and a peer'
-	@echo 'make lint tidy format coverage install clean'
+	@echo 'make lint tidy format coverage install install-lib clean'
 
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .PHONY: all test-programs bench-programs run www check check-quick check-all check-long \
-	asan lint tidy format bench coverage install help clean FORCE
+	asan lint tidy format bench coverage install install-lib help clean FORCE
 .SECONDARY:
 FORCE:

@@ -18,6 +18,10 @@
 
 #include "slidecache/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sc_bytes {
 	const unsigned char *data;
 	size_t len;
@@ -39,7 +43,9 @@ struct sc_buf {
 
 static inline struct sc_bytes sc_bytes_of(const void *data, size_t len)
 {
-	return (struct sc_bytes){ (const unsigned char *)data, len };
+	struct sc_bytes b = { (const unsigned char *)data, len };
+
+	return b;
 }
 
 static inline struct sc_bytes sc_bytes_str(const char *s)
@@ -83,5 +89,9 @@ void sc_free_ptr(void *p);
 #define SC_AUTO_FREE __attribute__((cleanup(sc_free_ptr)))
 void sc_close_fd(int *fd);
 #define SC_AUTO_FD __attribute__((cleanup(sc_close_fd))) int
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

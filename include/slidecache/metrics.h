@@ -6,6 +6,9 @@
  * file below state_dir, mapped by the master before fork and read by slidecachectl.
  * A process that never called sc_metrics_map counts into private memory: counting
  * always works. Counters only grow; relaxed atomic adds, any process, any thread.
+ *
+ * A program with libslidecache reads sc_cache_metric_value(slot, SC_CM_HITS), with the
+ * slot that it gave to sc_cache_open(); what SC_METRICS counts is the service's.
  */
 #ifndef SLIDECACHE_METRICS_H
 #define SLIDECACHE_METRICS_H
@@ -13,6 +16,10 @@
 #include <stdint.h>
 
 #include "slidecache/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define SC_METRICS(X)                                                                    \
 	X(REQUESTS, "requests", "requests answered")                                     \
@@ -77,5 +84,9 @@ uint64_t sc_metric_value(enum sc_metric m);
 uint64_t sc_cache_metric_value(unsigned slot, enum sc_cache_metric m);
 const char *sc_metric_name(enum sc_metric m);
 const char *sc_cache_metric_name(enum sc_cache_metric m);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

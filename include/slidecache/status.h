@@ -13,6 +13,10 @@
 #ifndef SLIDECACHE_STATUS_H
 #define SLIDECACHE_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum sc_status {
 	SC_OK = 0,
 	SC_MISS,	/* the cache does not hold it */
@@ -60,5 +64,9 @@ enum sc_status sc_fail_in(struct sc_err *err, const char *prefix);
 
 /* A short constant name for logs and tests: "ok", "miss", "not-found", ... */
 const char *sc_status_name(enum sc_status status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

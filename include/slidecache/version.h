@@ -11,8 +11,9 @@
  *  - A change that was acknowledged (SC_OK) is durable and seen by every later read, of
  *    any process. A change that was not acknowledged may or may not have happened.
  *  - Several names change together or not at all. A new version always differs.
- *  - A name that should exist (one of the started ones, or image/ID) and is missing
- *    gets a fresh random version, atomically. Nothing comes back under an old version.
+ *  - A name that should exist (tiles, thumbnails, slides, acl, or image/ID) and is
+ *    missing gets a fresh random version, atomically. Nothing comes back under an
+ *    old version.
  *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID.
  *
  * A server that does not answer is not asked again until it is heard from, see cache.h;
@@ -27,6 +28,10 @@
 #include <stdint.h>
 
 #include "slidecache/bytes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define SC_VERSION_LEN	    8
 #define SC_VERSION_NAME_MAX 128
@@ -82,5 +87,9 @@ SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *er
 void sc_version_json(const struct sc_version *v, struct sc_buf *out);
 /* "image/ID" */
 void sc_version_image_name(int64_t id, char out[SC_VERSION_NAME_MAX + 1]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

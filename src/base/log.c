@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Log lines: built in one stack buffer, escaped, written with one write(2).
- * The target and level are the only state of this process-wide facility.
+ * The target and level, or the function that takes the lines, are the only state of this
+ * process-wide facility.
  */
 #include "slidecache/log.h"
 
@@ -17,6 +18,8 @@
 
 static int log_fd = STDERR_FILENO;
 static enum sc_log_level log_level = SC_LOG_INFO;
+static sc_log_fn log_say;
+static void *log_arg;
 
 enum sc_status sc_log_open(const char *target, enum sc_log_level level,
 			   struct sc_err *err)
@@ -33,6 +36,12 @@ enum sc_status sc_log_open(const char *target, enum sc_log_level level,
 	log_fd = fd;
 	log_level = level;
 	return SC_OK;
+}
+
+void sc_log_to(sc_log_fn say, void *arg)
+{
+	log_say = say;
+	log_arg = arg;
 }
 
 int sc_log_enabled(enum sc_log_level level)
@@ -75,11 +84,28 @@ static size_t put_escaped(char *line, size_t n, const char *text)
 	return n;
 }
 
+static void write_line(enum sc_log_level level, const char *text)
+{
+	char line[LINE_MAX_BYTES];
+	size_t n = put_escaped(line, put_head(line, level), text);
+
+	line[n++] = '\n';
+	/* A log that cannot be written is nobody's request's problem. */
+	if (write(log_fd, line, n) < 0)
+		errno = 0;
+}
+
+static void say_line(enum sc_log_level level, const char *text)
+{
+	char line[LINE_MAX_BYTES];
+
+	line[put_escaped(line, 0, text)] = '\0';
+	log_say(log_arg, level, line);
+}
+
 void sc_log(enum sc_log_level level, const char *fmt, ...)
 {
 	char text[LINE_MAX_BYTES];
-	char line[LINE_MAX_BYTES];
-	size_t n = 0;
 	int saved = errno;
 	va_list ap;
 
@@ -88,10 +114,9 @@ void sc_log(enum sc_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	n = put_escaped(line, put_head(line, level), text);
-	line[n++] = '\n';
-	/* A log that cannot be written is nobody's request's problem. */
-	if (write(log_fd, line, n) < 0)
-		errno = 0;
+	if (log_say)
+		say_line(level, text);
+	else
+		write_line(level, text);
 	errno = saved;
 }

@@ -30,23 +30,14 @@ static void put_image(struct sc_buf *out, const struct sc_image *im)
 	sc_json_end(out, '}');
 }
 
-/* A name may hold what a terminal takes for a command. */
-static void put_printable(struct sc_buf *out, const char *text)
-{
-	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			sc_buf_printf(out, "\\x%02X", (unsigned char)*c);
-		else
-			sc_buf_append(out, c, 1);
-}
-
 static void print_line(const struct sc_image *im)
 {
 	SC_AUTO_BUF text = SC_BUF_INIT;
 
-	put_printable(&text, im->file);
+	/* A name may hold what a terminal takes for a command. */
+	sc_ctl_put_printable(&text, im->file);
 	sc_buf_printf(&text, "%s", *im->reason ? ": " : "");
-	put_printable(&text, im->reason);
+	sc_ctl_put_printable(&text, im->reason);
 	printf("%6lld  %-10s %7lld x %-7lld %.*s\n", (long long)im->id,
 	       sc_image_state_name(im->state), (long long)im->width,
 	       (long long)im->height, (int)text.len, (const char *)text.data);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats: the counters that the running service shares, and what its caches hold.
+ * stats: the counters that the running service shares, and what its caches hold. It shows
+ * what is known also when the server of a cache is away.
  */
 #include "ctl/ctl.h"
 
@@ -8,6 +9,7 @@
 
 #include "slidecache/app.h"
 #include "slidecache/json.h"
+#include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
 static void put_number(const struct sc_ctl *ctl, struct sc_buf *out, const char *name,
@@ -19,30 +21,61 @@ static void put_number(const struct sc_ctl *ctl, struct sc_buf *out, const char 
 		printf("%-20s %llu\n", name, (unsigned long long)value);
 }
 
-static enum sc_status put_contents(const struct sc_ctl *ctl, struct sc_buf *out, int i,
-				   struct sc_err *err)
+static void put_text(const struct sc_ctl *ctl, struct sc_buf *out, const char *name,
+		     const char *value)
+{
+	SC_AUTO_BUF line = SC_BUF_INIT;
+
+	sc_json_key(out, name);
+	sc_json_str(out, value);
+	if (ctl->json || !*value)
+		return;
+	sc_ctl_put_printable(&line, value);
+	printf("%-20s %s\n", name, (const char *)line.data);
+}
+
+static enum sc_status ask_contents(const struct sc_ctl *ctl, int i,
+				   struct sc_cache_stats *out, struct sc_err *err)
 {
 	struct sc_cache_options o = sc_app_cache_options(ctl->conf, i);
-	struct sc_cache_stats stats;
 	struct sc_cache *cache = NULL;
 	enum sc_status status = sc_cache_open(&o, &cache, err);
 
 	if (status)
 		return status;
-	status = sc_cache_stats(cache, &stats, err);
+	status = sc_cache_stats(cache, out, err);
 	sc_cache_close(cache);
-	if (status)
-		return status;
-	put_number(ctl, out, "entries", stats.entries);
-	put_number(ctl, out, "bytes", stats.bytes);
-	return SC_OK;
+	return status;
 }
 
-static enum sc_status put_cache(const struct sc_ctl *ctl, struct sc_buf *out, int i,
-				struct sc_err *err)
+static void put_unknown(const struct sc_ctl *ctl, struct sc_buf *out, const char *name)
 {
-	enum sc_status status = SC_OK;
+	sc_json_key(out, name);
+	sc_json_null(out);
+	if (!ctl->json)
+		printf("%-20s unknown\n", name);
+}
 
+/* A store that cannot be asked is a state, not a failure of this command. */
+static void put_contents(const struct sc_ctl *ctl, struct sc_buf *out, int i)
+{
+	struct sc_cache_stats stats;
+	struct sc_err err;
+	enum sc_status status = ask_contents(ctl, i, &stats, &err);
+
+	put_text(ctl, out, "state", status ? "unavailable" : "ok");
+	put_text(ctl, out, "reason", status ? err.text : "");
+	if (status) {
+		put_unknown(ctl, out, "entries");
+		put_unknown(ctl, out, "bytes");
+		return;
+	}
+	put_number(ctl, out, "entries", stats.entries);
+	put_number(ctl, out, "bytes", stats.bytes);
+}
+
+static void put_cache(const struct sc_ctl *ctl, struct sc_buf *out, int i)
+{
 	if (!ctl->json)
 		printf("\n%s (%s)\n", sc_conf_cache_names[i],
 		       ctl->conf->caches[i].backend);
@@ -53,9 +86,8 @@ static enum sc_status put_cache(const struct sc_ctl *ctl, struct sc_buf *out, in
 	for (int m = 0; m < SC_CACHE_METRIC_COUNT; m++)
 		put_number(ctl, out, sc_cache_metric_name((enum sc_cache_metric)m),
 			   sc_cache_metric_value((unsigned)i, (enum sc_cache_metric)m));
-	status = put_contents(ctl, out, i, err);
+	put_contents(ctl, out, i);
 	sc_json_end(out, '}');
-	return status;
 }
 
 enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err)
@@ -65,6 +97,9 @@ enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err)
 	enum sc_status status = sc_ctl_arguments(ctl, 0, 0, err);
 
 	sc_buf_printf(&path, "%s/metrics", ctl->conf->state_dir);
+	/* What the log would say of a server is its state here. */
+	if (!status)
+		status = sc_log_open("stderr", SC_LOG_ERROR, err);
 	if (!status)
 		status = sc_metrics_map((const char *)path.data, 0, err);
 	if (status)
@@ -75,11 +110,11 @@ enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err)
 			   sc_metric_value((enum sc_metric)m));
 	sc_json_key(&out, "caches");
 	sc_json_begin(&out, '{');
-	for (int i = 0; i < SC_CONF_CACHES && !status; i++)
-		status = put_cache(ctl, &out, i, err);
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		put_cache(ctl, &out, i);
 	sc_json_end(&out, '}');
 	sc_json_end(&out, '}');
-	if (ctl->json && !status)
+	if (ctl->json)
 		sc_ctl_print(&out);
-	return status;
+	return SC_OK;
 }

@@ -35,6 +35,7 @@ enum sc_status sc_cmd_invalidate_all(const struct sc_ctl *ctl, struct sc_err *er
 enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err);
 
 /* SC_INVALID with "COMMAND: takes ..." unless the arguments are min to max in number. */
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
@@ -46,5 +47,7 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 				    struct sc_err *err);
 /* Prints a finished JSON document and a newline. */
 void sc_ctl_print(const struct sc_buf *json);
+/* Appends text for a terminal: what it would take for a command is written as \xHH. */
+void sc_ctl_put_printable(struct sc_buf *out, const char *text);
 
 #endif

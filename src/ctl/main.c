@@ -26,6 +26,8 @@ static const struct sc_command commands[] = {
 	  sc_cmd_explain },
 	{ "stats", "", "counters of the running service, entries and bytes of its caches",
 	  sc_cmd_stats },
+	{ "doctor", "", "what is wrong with configuration, stores, machine, and its fix",
+	  sc_cmd_doctor },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -87,6 +89,15 @@ void sc_ctl_print(const struct sc_buf *json)
 	(void)printf("%s\n", (const char *)json->data);
 }
 
+void sc_ctl_put_printable(struct sc_buf *out, const char *text)
+{
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			sc_buf_printf(out, "\\x%02X", (unsigned char)*c);
+		else
+			sc_buf_append(out, c, 1);
+}
+
 enum { OPT_CONFIG = 256, OPT_STATE_DIR, OPT_SLIDES, OPT_SET, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
@@ -99,13 +110,12 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
-				  struct sc_err *err)
+static const struct sc_command *find_command(const char *name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(ctl, err);
-	return sc_fail(err, SC_INVALID, "unknown command %.64s; see --help", name);
+			return &commands[i];
+	return NULL;
 }
 
 static enum sc_status take_option(int opt, struct sc_conf_overrides *o,
@@ -173,6 +183,23 @@ static enum sc_status check_state(const struct sc_conf *conf, struct sc_err *err
 	return SC_OK;
 }
 
+static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
+				  struct sc_err *err)
+{
+	const struct sc_command *command = find_command(name);
+	enum sc_status status = SC_OK;
+
+	if (!command)
+		return sc_fail(err, SC_INVALID, "unknown command %.64s; see --help",
+			       name);
+	/* The doctor has its own words for it. */
+	if (command->run != sc_cmd_doctor)
+		status = check_state(ctl->conf, err);
+	if (!status)
+		status = sc_ctl_become_owner(ctl->conf, err);
+	return status ? status : command->run(ctl, err);
+}
+
 static enum sc_status run(int argc, char **argv, struct sc_err *err)
 {
 	struct sc_conf_overrides overrides = { .config = NULL };
@@ -196,11 +223,7 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 	ctl.conf = conf;
 	ctl.argc = argc - optind - 1;
 	ctl.argv = argv + optind + 1;
-	status = check_state(conf, err);
-	if (!status)
-		status = sc_ctl_become_owner(conf, err);
-	if (!status)
-		status = run_command(argv[optind], &ctl, err);
+	status = run_command(argv[optind], &ctl, err);
 	sc_conf_free(conf);
 	return status;
 }

@@ -9,18 +9,10 @@ import subprocess
 
 import pytest
 
-from service import BUILD, REPO
+from installed import below, install
+from service import REPO
 
 UNITS = "lib/systemd/system"
-
-
-def install(dest, prefix):
-    """The programs and pages that are built already: what their flags were is not ours."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
-    argv = ["make", "-o", "all", "-o", "www", "install",
-            f"BUILD={BUILD}", f"DESTDIR={dest}", f"PREFIX={prefix}"]
-    done = subprocess.run(argv, cwd=REPO, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module", params=["/usr/local", "/usr", "/opt/slidecache"])
@@ -28,10 +20,6 @@ def installed(request, tmp_path_factory):
     dest = tmp_path_factory.mktemp("dest")
     install(dest, request.param)
     return dest, request.param
-
-
-def below(dest, path):
-    return dest / str(path).lstrip("/")
 
 
 def commands(dest):
@@ -77,6 +65,25 @@ def test_pages_and_papers_are_there(installed):
     unit = (dest / UNITS / "slidecached.service").read_text()
     (page,) = re.findall(r"^Documentation=file:(.*)$", unit, re.M)
     assert below(dest, page).exists()
+
+
+def test_the_files_for_cache_servers_are_there(installed):
+    dest, prefix = installed
+    papers = below(dest, f"{prefix}/share/doc/slidecache")
+    for name in ("lighttpd.conf", "redis.conf", "redis-acl.conf", "memcached.conf"):
+        assert (papers / name).read_bytes() == (REPO / "deploy" / name).read_bytes()
+
+
+def test_the_library_is_there(installed):
+    dest, prefix = installed
+    lib = below(dest, f"{prefix}/lib")
+    assert os.readlink(lib / "libslidecache.so") == "libslidecache.so.1"
+    for name in ("libslidecache.so.1", "libslidecache.a"):
+        assert (lib / name).is_file(), name
+    text = (lib / "pkgconfig" / "slidecache.pc").read_text()
+    assert "@" not in text
+    assert f"prefix={prefix}\n" in text and f"libdir={prefix}/lib\n" in text
+    assert (below(dest, f"{prefix}/include/slidecache") / "cache.h").is_file()
 
 
 def test_the_user_of_the_units_is_made(installed):

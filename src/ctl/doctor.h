@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/ctl: what a check of "doctor" gets, and the checks.
+ *
+ * A check looks at one thing and says what it found, once for each finding; it changes
+ * nothing, and waits two seconds at most. The table of checks is in cmd_doctor.c.
+ */
+#ifndef SLIDECACHE_DOCTOR_H
+#define SLIDECACHE_DOCTOR_H
+
+#include "ctl/ctl.h"
+#include "slidecache/cache.h"
+
+#define SC_DOCTOR_WAIT_MS 2000
+
+struct sc_doctor {
+	const struct sc_ctl *ctl;
+	const struct sc_conf *conf;
+	char subject[64]; /* of the check that runs: the option or thing it is about */
+	struct sc_buf json;
+	unsigned counts[SC_ADVICE_FAILURE + 1];
+};
+
+void sc_doctor_ok(struct sc_doctor *d, const char *fmt, ...) SC_PRINTF(2, 3);
+/* fix: what to do about it. */
+void sc_doctor_warn(struct sc_doctor *d, const char *fix, const char *fmt, ...)
+	SC_PRINTF(3, 4);
+void sc_doctor_fail(struct sc_doctor *d, const char *fix, const char *fmt, ...)
+	SC_PRINTF(3, 4);
+/* An sc_advice_fn; arg is the doctor. */
+void sc_doctor_say(void *arg, enum sc_advice advice, const char *finding,
+		   const char *fix);
+
+/* doctor_places.c */
+void sc_doctor_user(struct sc_doctor *d);
+void sc_doctor_slides(struct sc_doctor *d);
+void sc_doctor_catalogue(struct sc_doctor *d);
+void sc_doctor_state_dir(struct sc_doctor *d);
+void sc_doctor_cache_dir(struct sc_doctor *d);
+/* doctor_listen.c */
+void sc_doctor_listen(struct sc_doctor *d);
+void sc_doctor_peers(struct sc_doctor *d);
+/* doctor_ask.c: whether who accepted the connection answers as a worker does. */
+bool sc_doctor_ask(int fd, const char *base_path);
+/* doctor_stores.c */
+void sc_doctor_caches(struct sc_doctor *d);
+void sc_doctor_versions(struct sc_doctor *d);
+void sc_doctor_together(struct sc_doctor *d);
+/* doctor_packages.c */
+void sc_doctor_packages(struct sc_doctor *d);
+/* doctor_machine.c */
+void sc_doctor_clock(struct sc_doctor *d);
+void sc_doctor_memory(struct sc_doctor *d);
+void sc_doctor_descriptors(struct sc_doctor *d);
+
+#endif
