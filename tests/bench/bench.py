@@ -6,10 +6,11 @@ Every row compares slidecache with its floor (what cannot be beaten) or its peer
 runs, one after the other, the order changing each time; printed are the medians and the
 median of the pairs' ratios. Absolute figures are this machine's; ratios travel.
 
-bench.py [--quick] [ROW...]    rows: hit 304 cold
+bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold
 """
 
 import argparse
+import contextlib
 import pathlib
 import re
 import socket
@@ -21,6 +22,7 @@ import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
+import servers
 import slides
 from service import BUILD, Service, Web
 
@@ -81,9 +83,10 @@ def wrk(port, target, seconds, headers=()):
 
 
 class Bare:
-    """bare_responder with one captured reply, behind a lighttpd of the same kind."""
+    """bare_responder with one captured reply, behind a lighttpd of the same kind. With a
+    server it fetches the reply from there each time."""
 
-    def __init__(self, folder, raw, name):
+    def __init__(self, folder, raw, name, server=None):
         self.folder = folder / name
         self.folder.mkdir()
         reply = self.folder / "reply"
@@ -93,6 +96,7 @@ class Bare:
             listener.bind(str(path))
             listener.listen(1024)
             argv = [BUILD / "bench" / "bare_responder", reply, WORKERS]
+            argv += [server.name, server.socket] if server else []
             self.log = open(self.folder / "log", "wb")
             self.popen = subprocess.Popen(
                 [str(a) for a in argv], stdin=listener, stdout=self.log, stderr=self.log
@@ -111,12 +115,12 @@ class Bare:
         self.log.close()
 
 
-def measure_web(live, folder, what, target, headers, options):
+def measure_web(live, folder, what, target, headers, options, server=None):
     """One row: the service and the bare responder with the very same reply."""
     for _ in range(2):
         reply = live.fcgi.get(target, headers)
     assert reply.status == 304 or reply.x_cache == "HIT", reply
-    bare = Bare(folder, reply.raw, what.split(",")[0])
+    bare = Bare(folder, reply.raw, what.split(",")[0], server)
     lines = [f"{n}: {v}" for n, v in headers.items()]
     try:
         same = bare.web.http.get(target, headers)
@@ -132,7 +136,23 @@ def measure_web(live, folder, what, target, headers, options):
     finally:
         bare.close()
     size = f"{len(reply.body) / 1000:.1f} kB" if reply.body else "no body"
-    add_row(f"{what}, {size}", "req/s", results[0], "bare libfcgi", results[1], 0.95)
+    other = f"libfcgi + one {server.name} GET" if server else "bare libfcgi"
+    add_row(f"{what}, {size}", "req/s", results[0], other, results[1], 0.95)
+
+
+def bench_server(name, slide, options):
+    """Hits with versions and tiles on one server."""
+    say(f"hits from {name} through lighttpd ...")
+    config = {"workers": WORKERS, "log": {"level": "warning"}}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(servers.KINDS[name]())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sb-"))
+        config.update(servers.kept(tiles=server, versions=server))
+        live = stack.enter_context(Service(config, files=[slide], web=True))
+        image = live.image_id(slide.name)
+        target = f"/images/image/{image}/1/1/tile_files/12/8_8.jpeg"
+        what = f"hit, {name}, through lighttpd"
+        measure_web(live, pathlib.Path(folder), what, target, {}, options, server)
 
 
 def bench_web(slide, options):
@@ -182,7 +202,7 @@ def bench_cold(slide, options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 runs of 1 s")
-    parser.add_argument("rows", nargs="*", default=["hit", "304", "cold"])
+    parser.add_argument("rows", nargs="*", default=["hit", *servers.KINDS, "304", "cold"])
     options = parser.parse_args()
     options.runs, options.seconds = (3, 1) if options.quick else (7, 4)
     return options
@@ -194,6 +214,9 @@ def main():
         made = slides.make_slide(folder, "made-4096x4096.tiff", 4096, 4096)
         if {"hit", "304"} & set(options.rows):
             bench_web(made, options)
+        for name in servers.KINDS:
+            if name in options.rows:
+                bench_server(name, made, options)
         if "cold" in options.rows:
             real = [p for p in slides.shared("") if p.name == "CMU-1-Small-Region.svs"]
             for slide in [*real, made]:

@@ -38,7 +38,9 @@ static void wrong_values_are_failures(void **state)
 	EXPECT_EXIT(1, "listen: wants", "--check-config", "--listen", "::1:80");
 	EXPECT_EXIT(1, "listen: fd: wants a number", "--check-config", "--listen",
 		    "fd:x");
-	EXPECT_EXIT(1, "caches.default.backend: \"disk\" is none of embedded, null",
+	EXPECT_EXIT(1,
+		    "caches.default.backend: \"disk\" is none of embedded, memcached, "
+		    "redis, null",
 		    "--check-config", "--set", "caches.default.backend=disk");
 	(void)snprintf(text, sizeof(text), "unix:/%0200d", 0);
 	EXPECT_EXIT(1, "the socket's path has 201 bytes", "--check-config", "--listen",

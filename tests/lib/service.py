@@ -235,6 +235,13 @@ class Service:
         self.stop()
         self.start()
 
+    def reconfigure(self, over):
+        """Stops, merges over into the configuration, starts again."""
+        self.stop()
+        self.config = merge(self.config, over)
+        self.config_file.write_text(json.dumps(self.config, indent=1))
+        self.start()
+
     def kill_master(self):
         """SIGKILL: the program is forgotten, its session is returned."""
         program, self.program = self.program, None
