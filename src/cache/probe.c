@@ -36,12 +36,13 @@ static bool is_ready(int fd, short events, int wait_ms)
 	return poll(&pfd, 1, wait_ms) > 0;
 }
 
-static bool is_bad(const char *answer, const char *const *bad_prefixes)
+/* A line in pieces is what a server sends whose answers come too late: no good either. */
+static bool is_good(const char *answer, const char *const *bad_prefixes)
 {
 	for (; *bad_prefixes; bad_prefixes++)
 		if (strncmp(answer, *bad_prefixes, strlen(*bad_prefixes)) == 0)
-			return true;
-	return false;
+			return false;
+	return strchr(answer, '\n') != NULL;
 }
 
 static enum sc_probe_result read_answer(struct sc_probe *p,
@@ -52,7 +53,7 @@ static enum sc_probe_result read_answer(struct sc_probe *p,
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return SC_PROBE_WAITING;
-	return finish(p, n > 0 && !is_bad(answer, bad_prefixes) ? SC_PROBE_ALIVE
+	return finish(p, n > 0 && is_good(answer, bad_prefixes) ? SC_PROBE_ALIVE
 								: SC_PROBE_DEAD);
 }
 

@@ -53,7 +53,8 @@ struct sc_probe {
 };
 enum sc_probe_result { SC_PROBE_WAITING, SC_PROBE_ALIVE, SC_PROBE_DEAD };
 /* Starts or carries on. question: one line that any such server answers. A server is
- * alive when its first bytes are not "-LOADING" or the like (bad_prefixes, NULL ends). */
+ * alive when it answers a whole line that is not "-LOADING" or the like (bad_prefixes,
+ * NULL ends). */
 enum sc_probe_result sc_probe_step(struct sc_probe *p, const struct sc_address *a,
 				   const char *question, const char *const *bad_prefixes);
 void sc_probe_stop(struct sc_probe *p);

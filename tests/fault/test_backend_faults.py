@@ -32,8 +32,6 @@ LEVEL = 11  # of tiles so small that what a fault costs shows
 RECOVERY_S = 2
 SLOW_MS = 80  # over rendering: it waited for a server
 SILENT_S = 2
-SLOW_MAX = 1  # of the requests during one fault
-TRIES = 3
 MEDIAN_MS = 20  # over twice that of rendering: noisy machines, no waiting
 PEAK_MIB = 256
 LOG_LINES = 12  # during one fault
@@ -275,10 +273,11 @@ def ask_once(world, fault):
 
 
 def ask_everything(world, fault):
-    """Who waits for a server waits each time; who waits for a busy machine does not."""
-    for _ in range(TRIES):
+    """The worker waits once. Another try is for machines that are busy: on them requests
+    take long once, but they wait for the server each time if at all."""
+    for may_wait in (1, 0, 0):
         slow, most = ask_once(world, fault)
-        if slow <= SLOW_MAX and not most:
+        if slow <= may_wait and not most:
             return
     raise AssertionError(f"{slow} waited:\n{world.table()}")
 

@@ -144,6 +144,20 @@ static void test_probe_loading(void **state)
 	end_listener(&l);
 }
 
+static void test_probe_pieces(void **state)
+{
+	struct sc_probe p = { .fd = -1 };
+	struct listener l;
+
+	(void)state;
+	new_listener(&l);
+	start_listening(&l);
+	assert_int_equal(step(&p, &l), SC_PROBE_WAITING);
+	answer(&l, "+PO");
+	assert_int_equal(step(&p, &l), SC_PROBE_DEAD);
+	end_listener(&l);
+}
+
 static void test_probe_nobody(void **state)
 {
 	struct sc_probe p = { .fd = -1 };
@@ -325,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_pauses_differ),
 		cmocka_unit_test(test_probe_alive),
 		cmocka_unit_test(test_probe_loading),
+		cmocka_unit_test(test_probe_pieces),
 		cmocka_unit_test(test_probe_nobody),
 		cmocka_unit_test(test_probe_gives_up),
 		cmocka_unit_test(test_sharing),
