@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "slidecache/hash.h"
+#include "slidecache/process.h"
 
 #define PAUSE_MIN_US INT64_C(300000)
 #define PAUSE_MAX_US INT64_C(1000000)
@@ -16,7 +17,7 @@ static int64_t jitter(int64_t pause_us, int64_t now_us)
 {
 	struct {
 		int64_t now_us, pid;
-	} seed = { now_us, getpid() };
+	} seed = { now_us, sc_process_id() };
 	uint64_t random = sc_hash64(sc_bytes_of(&seed, sizeof(seed)));
 
 	return pause_us - pause_us / 4 + (int64_t)(random % (uint64_t)(pause_us / 2));

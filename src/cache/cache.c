@@ -13,6 +13,7 @@
 #include "cache/cache_private.h"
 #include "cache/key.h"
 #include "cache/secret.h"
+#include "slidecache/process.h"
 
 #define TIMEOUT_MS_DEFAULT 100
 
@@ -122,7 +123,7 @@ static struct sc_cache *new_cache(const struct sc_cache_options *o)
 	if (c->o.timeout_ms == 0)
 		c->o.timeout_ms = TIMEOUT_MS_DEFAULT;
 	c->ops = sc_backend_find(o->backend);
-	c->pid = getpid();
+	c->pid = sc_process_id();
 	c->value_max = value_max(o, c->ops);
 	c->compress = wants_zlib(o);
 	c->secret = is_empty(o->secret_file) ? NULL : c->secret_key;

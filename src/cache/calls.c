@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "cache/cache_private.h"
+#include "slidecache/process.h"
 
 enum sc_status sc_call_check(const struct sc_cache *c, struct sc_err *err)
 {
-	if (c->pid == getpid())
+	if (c->pid == sc_process_id())
 		return SC_OK;
 	return sc_fail(err, SC_INTERNAL, "cache %s: opened by another process",
 		       c->o.name);

@@ -20,6 +20,7 @@
 #include "cache/lmdb_files.h"
 #include "slidecache/bytes.h"
 #include "slidecache/filelock.h"
+#include "slidecache/process.h"
 
 #define GATE_OFFSET 0
 /* Processes of all pools and tools on one store. */
@@ -75,10 +76,10 @@ enum sc_status sc_lmdb_dir_prepare(struct sc_lmdb_dir *d,
 		status = sc_filelock_open(path, &fd, err);
 	if (status != SC_OK)
 		return status;
-	if (sc_filelock_take(fd, owner_offset(getpid()), 0, NULL, err) != SC_OK)
+	if (sc_filelock_take(fd, owner_offset(sc_process_id()), 0, NULL, err) != SC_OK)
 		return sc_fail(err, SC_INVALID, "%s %s: already open in this process",
 			       o->what, o->path);
-	*d = (struct sc_lmdb_dir){ .o = *o, .gate_fd = fd, .pid = getpid() };
+	*d = (struct sc_lmdb_dir){ .o = *o, .gate_fd = fd, .pid = sc_process_id() };
 	fd = -1;
 	return SC_OK;
 }
@@ -112,7 +113,7 @@ void sc_lmdb_dir_release(struct sc_lmdb_dir *d)
 	struct sc_err ignored;
 
 	/* A forked child must not touch its parent's environment, nor its locks. */
-	if (d->pid != getpid())
+	if (d->pid != sc_process_id())
 		return;
 	if (d->env) {
 		/* Closing takes LMDB's file lock; without the gate it is still right,

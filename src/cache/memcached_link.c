@@ -4,6 +4,7 @@
  * each server, what their answers come to, and the expected entry.
  */
 #include "slidecache/memcached_link.h"
+#include "slidecache/process.h"
 
 #include <unistd.h>
 
@@ -42,7 +43,7 @@ enum sc_status sc_memcached_open(const char *location, struct sc_memcached **out
 	if (status != SC_OK)
 		return status;
 	struct sc_memcached *m = sc_alloc(sizeof *m);
-	m->pid = getpid();
+	m->pid = sc_process_id();
 	m->n = l->n;
 	m->ring = ring;
 	m->servers = sc_alloc_array(l->n, sizeof(*m->servers));
@@ -167,7 +168,7 @@ static enum sc_status check_items(const struct sc_memcached *m,
 				  struct sc_memcached_item *items, size_t n,
 				  struct sc_err *err)
 {
-	if (m->pid != getpid())
+	if (m->pid != sc_process_id())
 		return sc_fail(err, SC_INTERNAL, "memcached: opened by another process");
 	for (size_t i = 0; i < n; i++) {
 		struct sc_bytes key = items[i].key;
@@ -297,7 +298,7 @@ enum sc_status sc_memcached_write(struct sc_memcached *m, struct sc_call *call,
 
 void sc_memcached_expect(struct sc_memcached *m, struct sc_bytes key)
 {
-	if (m->pid != getpid() || key.len < 1 || key.len > SC_KEY_MAX)
+	if (m->pid != sc_process_id() || key.len < 1 || key.len > SC_KEY_MAX)
 		return;
 	struct sc_memcached_expected *e =
 		&m->servers[sc_memcached_ring_find(m->ring, key)]->expected;

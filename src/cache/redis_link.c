@@ -4,6 +4,7 @@
  * when a pipeline may be sent a second time, and what a failure ends.
  */
 #include "slidecache/redis_link.h"
+#include "slidecache/process.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -204,7 +205,7 @@ static enum sc_status run(struct sc_redis *r, struct sc_call *call,
 enum sc_status sc_redis_run(struct sc_redis *r, struct sc_call *call,
 			    enum sc_redis_run kind, struct sc_err *err)
 {
-	if (r->remote.pid != getpid())
+	if (r->remote.pid != sc_process_id())
 		return sc_fail(err, SC_INTERNAL, "redis: opened by another process");
 	/* What was read before a change, or for versions seen before, is old. */
 	if (kind != SC_REDIS_READ)

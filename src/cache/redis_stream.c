@@ -7,13 +7,17 @@
 #include "cache/redis_stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "slidecache/clock.h"
 
 #define CHUNK 65536
+/* An answer that comes within this time costs no poll: the socket waits by itself. */
+#define PATIENCE_US INT64_C(50000)
 
 enum sc_status sc_redis_fail(struct sc_call *call, enum sc_fault fault,
 			     struct sc_err *err, const char *text)
@@ -72,16 +76,29 @@ static enum sc_status connect_to(struct sc_redis_stream *s, const struct sc_addr
 	return fail_errno(call, fault_of_connect(error), err, "connecting");
 }
 
+static void set_patience(int fd)
+{
+	struct timeval patience = { .tv_usec = PATIENCE_US };
+	int flags = fcntl(fd, F_GETFL);
+
+	/* If either fails the deadline's poll does it all. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 enum sc_status sc_redis_stream_open(struct sc_redis_stream *s, const struct sc_address *a,
 				    struct sc_call *call, struct sc_err *err)
 {
 	sc_redis_stream_close(s);
 	enum sc_status status = connect_to(s, a, call, err);
-	if (status == SC_OK)
-		s->reader = sc_redis_reader_new();
-	else
+	if (status != SC_OK) {
 		sc_redis_stream_close(s);
-	return status;
+		return status;
+	}
+	set_patience(s->fd);
+	s->reader = sc_redis_reader_new();
+	return SC_OK;
 }
 
 void sc_redis_stream_close(struct sc_redis_stream *s)
@@ -137,10 +154,10 @@ static enum sc_status take_replies(struct sc_redis_stream *s, struct sc_redis_pi
 }
 
 static enum sc_status receive(struct sc_redis_stream *s, struct sc_redis_pipe *p,
-			      struct sc_call *call, struct sc_err *err)
+			      struct sc_call *call, int flags, struct sc_err *err)
 {
 	unsigned char chunk[CHUNK];
-	ssize_t n = recv(s->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+	ssize_t n = recv(s->fd, chunk, sizeof(chunk), flags);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return SC_OK;
@@ -155,6 +172,11 @@ static enum sc_status receive(struct sc_redis_stream *s, struct sc_redis_pipe *p
 	return take_replies(s, p, call, err);
 }
 
+static bool has_patience(const struct sc_call *call)
+{
+	return call->deadline_us - sc_mono_us() >= PATIENCE_US;
+}
+
 enum sc_status sc_redis_stream_exchange(struct sc_redis_stream *s,
 					struct sc_redis_pipe *p, struct sc_call *call,
 					struct sc_err *err)
@@ -164,10 +186,13 @@ enum sc_status sc_redis_stream_exchange(struct sc_redis_stream *s,
 
 	while (status == SC_OK && p->got < p->commands) {
 		send_more(s, p, &sent);
-		status = wait_for(s->fd, sent < p->out.len ? POLLIN | POLLOUT : POLLIN,
-				  call, err);
+		bool all_sent = sent >= p->out.len;
+		bool patient = all_sent && has_patience(call);
+		if (!patient)
+			status = wait_for(s->fd, all_sent ? POLLIN : POLLIN | POLLOUT,
+					  call, err);
 		if (status == SC_OK)
-			status = receive(s, p, call, err);
+			status = receive(s, p, call, patient ? 0 : MSG_DONTWAIT, err);
 	}
 	if (status == SC_OK && sent < p->out.len)
 		return sc_redis_fail(call, SC_FAULT_PROTOCOL, err,

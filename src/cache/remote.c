@@ -13,13 +13,14 @@
 #include "slidecache/bytes.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
+#include "slidecache/process.h"
 
 /* Those of a parent process may be in it, too: found by nobody, freed by nobody. */
 static struct sc_remote *remotes;
 
 struct sc_remote *sc_remote_find(const struct sc_remote_kind *kind, const char *location)
 {
-	pid_t pid = getpid();
+	pid_t pid = sc_process_id();
 
 	for (struct sc_remote *r = remotes; r; r = r->next)
 		if (r->kind == kind && r->pid == pid &&
@@ -37,7 +38,7 @@ void sc_remote_add(struct sc_remote *r, const struct sc_remote_kind *kind,
 	r->location = sc_strdup(location);
 	r->address = *a;
 	r->probe.fd = -1;
-	r->pid = getpid();
+	r->pid = sc_process_id();
 	r->users = 1;
 	r->next = remotes;
 	remotes = r;
@@ -55,7 +56,7 @@ static void forget(const struct sc_remote *r)
 
 void sc_remote_drop(struct sc_remote *r)
 {
-	if (!r || r->pid != getpid() || --r->users > 0)
+	if (!r || r->pid != sc_process_id() || --r->users > 0)
 		return;
 	forget(r);
 	sc_probe_stop(&r->probe);

@@ -5,6 +5,7 @@
  * Owns the rules for names, decides which missing names come into being, counts, and says
  * who changes. Must not know which stores there are, nor remember a version.
  */
+#include "slidecache/process.h"
 #include "slidecache/version.h"
 
 #include <errno.h>
@@ -92,7 +93,7 @@ static enum sc_status make_missing(struct sc_versions *v, const char *const *nam
 
 static enum sc_status check_process(const struct sc_versions *v, struct sc_err *err)
 {
-	if (v->pid != getpid())
+	if (v->pid != sc_process_id())
 		return sc_fail(err, SC_INTERNAL,
 			       "version store: opened by another process");
 	return SC_OK;
@@ -275,7 +276,7 @@ enum sc_status sc_versions_open(const struct sc_versions_options *o,
 			       o->backend ? o->backend : "", sc_store_names());
 	struct sc_versions *v = sc_alloc(sizeof *v);
 	v->ops = ops;
-	v->pid = getpid();
+	v->pid = sc_process_id();
 	set_default_actor(v);
 	enum sc_status status = ops->open(o, &v->store, err);
 	if (status != SC_OK) {

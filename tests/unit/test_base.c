@@ -19,6 +19,8 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 #include "slidecache/parse.h"
+#include "slidecache/process.h"
+#include "tests/lib/child.h"
 
 static void buffer_grows_and_ends_with_nul(void **state)
 {
@@ -359,6 +361,21 @@ static void times_are_utc_without_zone(void **state)
 	assert_string_equal(text, "2026-01-02T03:04:05.678901");
 }
 
+static bool is_itself(void *arg)
+{
+	return sc_process_id() == getpid() && sc_process_id() != *(pid_t *)arg;
+}
+
+static void process_id_is_right_after_a_fork(void **state)
+{
+	pid_t own = sc_process_id();
+
+	(void)state;
+	assert_int_equal(own, getpid());
+	assert_true(child_run(is_itself, &own));
+	assert_int_equal(sc_process_id(), own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +394,7 @@ int main(void)
 		cmocka_unit_test(metrics_are_shared_by_file),
 		cmocka_unit_test(log_lines_cannot_be_forged),
 		cmocka_unit_test(log_lines_go_to_a_function),
+		cmocka_unit_test(process_id_is_right_after_a_fork),
 		cmocka_unit_test(times_are_utc_without_zone),
 	};
 
