@@ -25,7 +25,8 @@ enum sc_fault {
 };
 
 struct sc_call {
-	int64_t deadline_us; /* monotonic */
+	int64_t begun_us; /* monotonic, like the next */
+	int64_t deadline_us;
 	enum sc_fault fault; /* set by who fails */
 };
 

@@ -13,7 +13,10 @@
 
 struct sc_call sc_call_begin(int64_t ms)
 {
-	return (struct sc_call){ .deadline_us = sc_mono_us() + ms * US_PER_MS };
+	int64_t now_us = sc_mono_us();
+
+	return (struct sc_call){ .begun_us = now_us,
+				 .deadline_us = now_us + ms * US_PER_MS };
 }
 
 int sc_call_left_ms(const struct sc_call *call)

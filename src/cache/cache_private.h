@@ -34,7 +34,8 @@ struct sc_cache {
 	bool compress;
 	const unsigned char *secret; /* NULL, or the following */
 	unsigned char secret_key[SC_MAC_KEY_LEN];
-	struct sc_buf envelope; /* reused by every set */
+	struct sc_buf envelope;			/* reused by every set */
+	int64_t quiet_until_us[SC_FAULT_COUNT]; /* monotonic: logged no sooner */
 };
 
 /* calls.c */
@@ -48,10 +49,10 @@ void sc_call_count(const struct sc_cache *c, enum sc_cache_metric m);
 bool sc_call_answered(enum sc_status status);
 /* Counts what the status of a set, a touch or the like says; err gets the cache's name.
  */
-enum sc_status sc_call_end(const struct sc_cache *c, const struct sc_call *call,
+enum sc_status sc_call_end(struct sc_cache *c, const struct sc_call *call,
 			   enum sc_status status, struct sc_err *err);
 /* The same for reading calls, which say only SC_UNAVAILABLE when they fail. */
-enum sc_status sc_call_end_read(const struct sc_cache *c, const struct sc_call *call,
+enum sc_status sc_call_end_read(struct sc_cache *c, const struct sc_call *call,
 				enum sc_status status, struct sc_err *err);
 enum sc_status sc_call_miss(struct sc_err *err);
 /* load.c: one entry as it is stored. */

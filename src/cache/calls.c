@@ -2,10 +2,12 @@
 /*
  * Calls on one entry; and how every call begins, ends and is counted.
  */
-#include <unistd.h>
-
 #include "cache/cache_private.h"
+#include "slidecache/clock.h"
+#include "slidecache/log.h"
 #include "slidecache/process.h"
+
+#define QUIET_US (10 * SC_US_PER_S)
 
 enum sc_status sc_call_check(const struct sc_cache *c, struct sc_err *err)
 {
@@ -37,7 +39,7 @@ bool sc_call_answered(enum sc_status status)
 }
 
 /* A call that was not made is no error of the server's. */
-static void count_failure(const struct sc_cache *c, enum sc_fault fault)
+static void count_failure(struct sc_cache *c, enum sc_fault fault)
 {
 	static const enum sc_cache_metric kinds[SC_FAULT_COUNT] = {
 		[SC_FAULT_NONE] = SC_CM_OTHER,
@@ -58,7 +60,33 @@ static void count_failure(const struct sc_cache *c, enum sc_fault fault)
 		sc_call_count(c, SC_CM_ERRORS);
 }
 
-enum sc_status sc_call_end(const struct sc_cache *c, const struct sc_call *call,
+/* A server that does not answer has its own line (remote.c). One that refuses would have
+ * one for each call. */
+static void log_refusal(struct sc_cache *c, enum sc_fault fault, const struct sc_err *err)
+{
+	static const bool refusals[SC_FAULT_COUNT] = {
+		[SC_FAULT_FULL] = true,
+		[SC_FAULT_READ_ONLY] = true,
+		[SC_FAULT_DENIED] = true,
+		[SC_FAULT_OTHER] = true,
+	};
+	int64_t now_us = sc_mono_us();
+
+	if (!refusals[fault] || now_us < c->quiet_until_us[fault])
+		return;
+	c->quiet_until_us[fault] = now_us + QUIET_US;
+	sc_log_warning("cache %s", err->text);
+}
+
+static enum sc_status fail(struct sc_cache *c, enum sc_fault fault, struct sc_err *err)
+{
+	count_failure(c, fault);
+	SC_IGNORE(sc_fail_in(err, c->o.name)); /* it is what err says already */
+	log_refusal(c, fault, err);
+	return err->status;
+}
+
+enum sc_status sc_call_end(struct sc_cache *c, const struct sc_call *call,
 			   enum sc_status status, struct sc_err *err)
 {
 	switch (status) {
@@ -75,19 +103,18 @@ enum sc_status sc_call_end(const struct sc_cache *c, const struct sc_call *call,
 		break;
 	default:
 		if (!sc_call_answered(status))
-			count_failure(c, call->fault);
+			return fail(c, call->fault, err);
 	}
 	return sc_fail_in(err, c->o.name);
 }
 
-enum sc_status sc_call_end_read(const struct sc_cache *c, const struct sc_call *call,
+enum sc_status sc_call_end_read(struct sc_cache *c, const struct sc_call *call,
 				enum sc_status status, struct sc_err *err)
 {
 	if (sc_call_answered(status))
 		return status;
-	count_failure(c, call->fault);
 	err->status = SC_UNAVAILABLE;
-	return sc_fail_in(err, c->o.name);
+	return fail(c, call->fault, err);
 }
 
 enum sc_status sc_call_miss(struct sc_err *err)

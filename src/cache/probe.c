@@ -13,7 +13,6 @@
 #include "slidecache/bytes.h"
 #include "slidecache/clock.h"
 
-#define GIVE_UP_US    SC_US_PER_S
 #define FIRST_WAIT_MS 1
 #define ANSWER_MAX    64
 
@@ -74,7 +73,7 @@ enum sc_probe_result sc_probe_step(struct sc_probe *p, const struct sc_address *
 
 	if (p->fd < 0) {
 		p->fd = sc_address_connect(a);
-		p->give_up_us = sc_mono_us() + GIVE_UP_US;
+		p->give_up_us = sc_mono_us() + p->patience_us;
 	}
 	if (p->fd < 0)
 		return SC_PROBE_DEAD;

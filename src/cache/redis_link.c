@@ -233,9 +233,8 @@ struct sc_redis_reply *sc_redis_last(struct sc_redis *r)
 enum sc_status sc_redis_refused(struct sc_redis *r, struct sc_call *call,
 				const struct sc_redis_reply *error, struct sc_err *err)
 {
-	(void)r;
 	(void)sc_redis_fail_reply(call, error, err);
-	return sc_fail_in(err, "redis");
+	return sc_remote_fail_in(&r->remote, err);
 }
 
 enum sc_status sc_redis_unexpected(struct sc_redis *r, struct sc_call *call,

@@ -15,6 +15,9 @@
 #include "slidecache/log.h"
 #include "slidecache/process.h"
 
+#define PATIENCE_MIN_US (SC_US_PER_S / 10)
+#define PATIENCE_MAX_US SC_US_PER_S
+
 /* Those of a parent process may be in it, too: found by nobody, freed by nobody. */
 static struct sc_remote *remotes;
 
@@ -38,6 +41,7 @@ void sc_remote_add(struct sc_remote *r, const struct sc_remote_kind *kind,
 	r->location = sc_strdup(location);
 	r->address = *a;
 	r->probe.fd = -1;
+	r->probe.patience_us = PATIENCE_MIN_US;
 	r->pid = sc_process_id();
 	r->users = 1;
 	r->next = remotes;
@@ -120,6 +124,24 @@ void sc_remote_answered(struct sc_remote *r)
 	sc_breaker_succeed(&r->breaker);
 }
 
+enum sc_status sc_remote_fail_in(const struct sc_remote *r, struct sc_err *err)
+{
+	char name[160];
+
+	name_of(r, name);
+	return sc_fail_in(err, name);
+}
+
+/* As long as the call that failed had. */
+static int64_t patience(const struct sc_call *call)
+{
+	int64_t us = call->deadline_us - call->begun_us;
+
+	if (us < PATIENCE_MIN_US)
+		return PATIENCE_MIN_US;
+	return us > PATIENCE_MAX_US ? PATIENCE_MAX_US : us;
+}
+
 enum sc_status sc_remote_failed(struct sc_remote *r, struct sc_call *call,
 				enum sc_fault fault, struct sc_err *err, const char *text)
 {
@@ -132,6 +154,7 @@ enum sc_status sc_remote_failed(struct sc_remote *r, struct sc_call *call,
 	name_of(r, name);
 	(void)sc_fail(err, SC_UNAVAILABLE, "%s: %.90s", name, why);
 	call->fault = fault;
+	r->probe.patience_us = patience(call);
 	if (r->breaker.state == SC_BREAKER_CLOSED)
 		sc_log_warning("%s; not asked until it answers", err->text);
 	sc_breaker_fail(&r->breaker, sc_mono_us());

@@ -50,6 +50,8 @@ struct sc_probe {
 	int fd;		    /* -1 while there is none */
 	bool sent;	    /* the question is on its way */
 	int64_t give_up_us; /* monotonic */
+	/* How long an answer may take: what was late for a call is late for a probe. */
+	int64_t patience_us;
 };
 enum sc_probe_result { SC_PROBE_WAITING, SC_PROBE_ALIVE, SC_PROBE_DEAD };
 /* Starts or carries on. question: one line that any such server answers. A server is
@@ -98,6 +100,10 @@ void sc_remote_answered(struct sc_remote *r);
 enum sc_status sc_remote_failed(struct sc_remote *r, struct sc_call *call,
 				enum sc_fault fault, struct sc_err *err,
 				const char *text);
+
+/* Puts the server's name before the text of an error that it answered, which says nothing
+ * about the connection; returns err->status. */
+enum sc_status sc_remote_fail_in(const struct sc_remote *r, struct sc_err *err);
 
 /* Connects without blocking: a descriptor that poll says is writable once connected, or
  * -1 with errno. A name is resolved each time, which may wait for the resolver: prefer

@@ -20,8 +20,9 @@ class Fault:
     invalidation must succeed (True), cannot (False), or may (None). forgets: the server
     loses what it holds. counter: grows in "slidecachectl stats" when the caches, but not
     the versions, are on that server. silent: whoever asks waits for nothing, so that it
-    shows whether somebody asks again and again. logged: the server is not asked any more,
-    which the log says; a call that is only refused shows in the counter alone."""
+    shows whether somebody asks again and again. logged: the log has a line, for what it
+    refuses as for a server that is not asked any more (False: one of this kind was just
+    before, and they come once in a while)."""
 
     x_cache = frozenset({"BYPASS"})
     acked = False
@@ -258,17 +259,17 @@ class DiskFull(Fault):
 def redis(asked, read):
     return [
         *common(asked, read),
-        OutOfMemory("OOM", x_cache={"HIT"}, counter="errors_full", logged=False),
+        OutOfMemory("OOM", x_cache={"HIT"}, counter="errors_full"),
         Evicting("evicting", x_cache=ANY, acked=None),
-        Replica("READONLY", x_cache=ANY, counter="errors_read_only", logged=False),
+        Replica("READONLY", x_cache=ANY, counter="errors_read_only"),
         says("LOADING", "-LOADING Redis is loading", counter="errors_busy"),
         BusyScript("BUSY", counter="errors_busy"),
         Locked("NOAUTH", counter="errors_denied"),
-        says("NOPERM", "-NOPERM no permissions to run it", counter="errors_denied", logged=False),
+        says("NOPERM", "-NOPERM no permissions to run it", counter="errors_denied"),
         Killed("CLIENT KILL", x_cache=ANY, acked=True),
         DiskFull("MISCONF", x_cache={"HIT"}, counter="errors_full", logged=False),
         says("MASTERDOWN", "-MASTERDOWN the link is down", counter="errors"),
-        says("unknown error", "-WHAT is this", counter="errors", logged=False),
+        says("unknown error", "-WHAT is this", counter="errors"),
     ]
 
 
@@ -311,7 +312,7 @@ WRITES = (b"set", b"add", b"cas", b"replace", b"append")
 def memcached(asked, read):
     return [
         *common(asked, read),
-        Small("OOM", options=("-M",), x_cache=ANY, acked=None, counter="errors_full", logged=False),
+        Small("OOM", options=("-M",), x_cache=ANY, acked=None, counter="errors_full"),
         Small("evicting", x_cache=ANY, acked=None),
         Lie(
             "no writes",

@@ -115,7 +115,7 @@ static void test_pauses_differ(void **state)
 
 static void test_probe_alive(void **state)
 {
-	struct sc_probe p = { .fd = -1 };
+	struct sc_probe p = { .fd = -1, .patience_us = SC_US_PER_S };
 	struct listener l;
 	enum sc_probe_result result = SC_PROBE_WAITING;
 
@@ -132,7 +132,7 @@ static void test_probe_alive(void **state)
 
 static void test_probe_loading(void **state)
 {
-	struct sc_probe p = { .fd = -1 };
+	struct sc_probe p = { .fd = -1, .patience_us = SC_US_PER_S };
 	struct listener l;
 
 	(void)state;
@@ -146,7 +146,7 @@ static void test_probe_loading(void **state)
 
 static void test_probe_pieces(void **state)
 {
-	struct sc_probe p = { .fd = -1 };
+	struct sc_probe p = { .fd = -1, .patience_us = SC_US_PER_S };
 	struct listener l;
 
 	(void)state;
@@ -160,7 +160,7 @@ static void test_probe_pieces(void **state)
 
 static void test_probe_nobody(void **state)
 {
-	struct sc_probe p = { .fd = -1 };
+	struct sc_probe p = { .fd = -1, .patience_us = SC_US_PER_S };
 	struct listener l;
 
 	(void)state;
@@ -177,7 +177,7 @@ static void test_probe_nobody(void **state)
 /* A stopped server takes connections and says nothing. */
 static void test_probe_gives_up(void **state)
 {
-	struct sc_probe p = { .fd = -1 };
+	struct sc_probe p = { .fd = -1, .patience_us = SC_US_PER_S };
 	struct listener l;
 	enum sc_probe_result result = SC_PROBE_WAITING;
 	int64_t end_us = sc_mono_us() + 30 * SC_US_PER_S;
