@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-/* getpid(); right in a child of fork(2), too (not of a bare clone(2)). */
+/* getpid(), in every child as well, whichever way it was made. */
 pid_t sc_process_id(void);
 
 #endif

@@ -373,6 +373,11 @@ static void process_id_is_right_after_a_fork(void **state)
 	(void)state;
 	assert_int_equal(own, getpid());
 	assert_true(child_run(is_itself, &own));
+	/* A child that no fork handler hears of. */
+	pid_t child = _Fork();
+	if (child == 0)
+		_exit(is_itself(&own) ? 0 : 1);
+	assert_true(child_ok(child));
 	assert_int_equal(sc_process_id(), own);
 }
 
