@@ -90,6 +90,13 @@ const char *sc_redis_identity(const struct sc_redis *r);
  * given. */
 void sc_redis_add_identity(struct sc_redis *r);
 void sc_redis_take_identity(struct sc_redis *r, const struct sc_redis_reply *first);
+/* The half of it that may change while a connection goes on: a primary that becomes a
+ * replica, and primary again, has another history of its data. One command, one reply. */
+void sc_redis_add_history(struct sc_redis *r);
+void sc_redis_take_history(struct sc_redis *r, const struct sc_redis_reply *reply);
+/* SC_UNAVAILABLE unless it says who it is, and is a primary. */
+SC_MUST enum sc_status sc_redis_check_identity(struct sc_redis *r, struct sc_call *call,
+					       struct sc_err *err);
 
 /* The entry that the next read of versions brings along. */
 void sc_redis_expect(struct sc_redis *r, struct sc_bytes key);

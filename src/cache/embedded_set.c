@@ -143,12 +143,23 @@ static int put_in(struct sc_embedded_work *w, const struct put *p)
 	return rc == 0 ? sc_embedded_insert(w, key, p->item->stored) : rc;
 }
 
+/* Room that was made is worth keeping though the item is not in, but not at the price of
+ * an entry that was to be exchanged for it. */
+static int end_put(struct sc_embedded *e, struct sc_embedded_work *w,
+		   enum condition condition, int rc)
+{
+	if (rc != EAGAIN || condition != IF_SAME)
+		return end_work(e, w, rc);
+	mdb_txn_abort(w->txn);
+	return rc;
+}
+
 static int put_alone(struct sc_embedded *e, const struct put *p)
 {
 	struct sc_embedded_work w;
 	int rc = begin_work(e, &w);
 
-	return rc == 0 ? end_work(e, &w, put_in(&w, p)) : rc;
+	return rc == 0 ? end_put(e, &w, p->condition, put_in(&w, p)) : rc;
 }
 
 static int free_bytes(struct sc_embedded *e, uint64_t bytes)
@@ -229,8 +240,8 @@ static size_t store_together(struct sc_embedded *e, struct sc_backend_item *item
 			rc = 0;
 		done += rc == 0;
 	}
-	rc = end_work(e, &w, rc);
-	return rc == 0 || rc == EAGAIN ? done : 0;
+	rc = end_put(e, &w, condition, rc);
+	return rc == 0 || (rc == EAGAIN && condition != IF_SAME) ? done : 0;
 }
 
 /* The items that are left, until one fails: the rest would fare no better. */

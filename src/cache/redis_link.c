@@ -262,6 +262,31 @@ void sc_redis_take_identity(struct sc_redis *r, const struct sc_redis_reply *fir
 	sc_redis_read_identity(first, &r->identity);
 }
 
+void sc_redis_add_history(struct sc_redis *r)
+{
+	sc_redis_ask_history(&r->pipe);
+}
+
+void sc_redis_take_history(struct sc_redis *r, const struct sc_redis_reply *reply)
+{
+	sc_redis_read_history(reply, &r->identity);
+}
+
+/* What a replica has may be of before a change that its primary acknowledged. */
+enum sc_status sc_redis_check_identity(struct sc_redis *r, struct sc_call *call,
+				       struct sc_err *err)
+{
+	if (r->identity.text[0] == '\0')
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "redis: the version store must know whom it talks to: "
+			       "allow the command INFO (+info)");
+	if (r->identity.primary)
+		return SC_OK;
+	sc_redis_stream_close(&r->stream);
+	return sc_remote_failed(&r->remote, call, SC_FAULT_READ_ONLY, err,
+				"a replica; versions are read from a primary only");
+}
+
 void sc_redis_expect(struct sc_redis *r, struct sc_bytes key)
 {
 	drop_answer(r);

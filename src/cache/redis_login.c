@@ -34,6 +34,11 @@ void sc_redis_ask_identity(struct sc_redis_pipe *p)
 {
 	sc_redis_pipe_command(p, "INFO", 1);
 	sc_redis_pipe_arg(p, sc_bytes_str("server"));
+	sc_redis_ask_history(p);
+}
+
+void sc_redis_ask_history(struct sc_redis_pipe *p)
+{
 	sc_redis_pipe_command(p, "INFO", 1);
 	sc_redis_pipe_arg(p, sc_bytes_str("replication"));
 }
@@ -57,25 +62,34 @@ struct sc_bytes sc_redis_info(struct sc_bytes info, const char *name)
 	return sc_bytes_of(NULL, 0);
 }
 
-static int word_of(const struct sc_redis_reply *reply, const char *name,
-		   struct sc_bytes *out)
+static void copy_word(const struct sc_redis_reply *info, const char *name, char out[48])
 {
-	*out = sc_redis_info(sc_buf_bytes(&reply->text), name);
-	return out->len < 40 ? (int)out->len : 40;
+	struct sc_bytes word = sc_redis_info(sc_buf_bytes(&info->text), name);
+	size_t n = word.len < 47 ? word.len : 47;
+
+	if (n > 0)
+		memcpy(out, word.data, n);
+	out[n] = '\0';
+}
+
+void sc_redis_read_history(const struct sc_redis_reply *reply,
+			   struct sc_redis_identity *out)
+{
+	struct sc_bytes info = sc_buf_bytes(&reply->text);
+
+	copy_word(reply, "master_replid", out->history);
+	out->primary = sc_bytes_is(sc_redis_info(info, "role"), "master");
+	out->text[0] = '\0';
+	if (out->run[0] != '\0' && out->history[0] != '\0')
+		(void)snprintf(out->text, sizeof(out->text), "%.40s/%.40s", out->run,
+			       out->history);
 }
 
 void sc_redis_read_identity(const struct sc_redis_reply *replies,
 			    struct sc_redis_identity *out)
 {
-	struct sc_bytes run, history;
-	int run_n = word_of(&replies[0], "run_id", &run);
-	int history_n = word_of(&replies[1], "master_replid", &history);
-
-	out->text[0] = '\0';
-	if (run_n > 0)
-		(void)snprintf(out->text, sizeof(out->text), "%.*s/%.*s", run_n,
-			       (const char *)run.data, history_n,
-			       history_n > 0 ? (const char *)history.data : "");
+	copy_word(&replies[0], "run_id", out->run);
+	sc_redis_read_history(&replies[1], out);
 }
 
 /* Returns how many commands the login proper is. */

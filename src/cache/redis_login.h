@@ -10,7 +10,10 @@
 
 /* Which process, and which history of its data. */
 struct sc_redis_identity {
-	char text[96];
+	char run[48];
+	char history[48];
+	char text[96]; /* both; "" when it does not say */
+	bool primary;
 };
 
 /* Connects, logs in, chooses the database, says who we are and asks who it is: one round
@@ -25,6 +28,10 @@ void sc_redis_ask_identity(struct sc_redis_pipe *p);
 #define SC_REDIS_IDENTITY_COMMANDS 2
 void sc_redis_read_identity(const struct sc_redis_reply *replies,
 			    struct sc_redis_identity *out);
+/* The second half alone, which changes while connections go on. */
+void sc_redis_ask_history(struct sc_redis_pipe *p);
+void sc_redis_read_history(const struct sc_redis_reply *reply,
+			   struct sc_redis_identity *out);
 
 /* An error reply as a failure: its fault, and what to tell people. */
 enum sc_status sc_redis_fail_reply(struct sc_call *call,

@@ -15,6 +15,9 @@
 #include "version/store_memcached.h"
 #include "version/version_name.h"
 
+/* For thousands of images; a server that is away costs it once. */
+#define ROLL_MS 500
+
 struct changing {
 	struct sc_memcached_store *s;
 	const struct sc_version_change *change;
@@ -69,17 +72,23 @@ static void renew_all(const struct changing *c, struct sc_root *next)
 	sc_random_text(next->base, SC_VERSION_LEN);
 }
 
-static enum sc_status check_root(const struct sc_root *next, struct sc_err *err)
+static enum sc_status check_root(const struct changing *c, const struct sc_root *next)
 {
+	struct sc_err *err = c->err;
+
 	if (next->names.n > SC_ROOT_NAMES_MAX)
 		return sc_fail(err, SC_INVALID, "more than %d versioned caches",
 			       SC_ROOT_NAMES_MAX);
-	if (next->pending.n > SC_ROOT_PENDING_MAX)
-		return sc_fail(err, SC_INVALID,
-			       "more than %d images in one change: change all, or fewer "
-			       "at once",
+	if (next->pending.n <= SC_ROOT_PENDING_MAX)
+		return SC_OK;
+	if (c->change->n <= SC_ROOT_PENDING_MAX)
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "memcached: more than %d images wait for a server that "
+			       "is away",
 			       SC_ROOT_PENDING_MAX);
-	return SC_OK;
+	return sc_fail(err, SC_INVALID,
+		       "more than %d images in one change: change all, or fewer at once",
+		       SC_ROOT_PENDING_MAX);
 }
 
 static enum sc_status judge_write(struct changing *c, const struct sc_memcached_item *it)
@@ -103,7 +112,7 @@ static enum sc_status put_root(struct changing *c, const struct sc_root *next)
 {
 	const struct sc_memcached_item *old = &c->snap.items[0];
 	SC_AUTO_BUF stored = SC_BUF_INIT;
-	enum sc_status status = check_root(next, c->err);
+	enum sc_status status = check_root(c, next);
 
 	if (status != SC_OK)
 		return status;
@@ -303,6 +312,15 @@ static enum sc_status read_root(struct changing *c)
 	return read_about(c, &nothing);
 }
 
+/* Not an error of any server, which a call that is begun without time would look like. */
+static enum sc_status check_time(const struct changing *c)
+{
+	if (sc_call_left_ms(&c->call) > 0)
+		return SC_OK;
+	return sc_fail(c->err, SC_UNAVAILABLE,
+		       "memcached: others change the versions all the time");
+}
+
 /* Takes entries from pending; if somebody is faster, from what he made of it. */
 static enum sc_status end_pending(struct changing *c, const struct writing *w,
 				  const struct sc_version_set *were)
@@ -318,6 +336,8 @@ static enum sc_status end_pending(struct changing *c, const struct writing *w,
 		if (take_rolled(c, w, were, &next))
 			status = put_root(c, &next);
 		sc_root_release(&next);
+		if (status == SC_OK && c->again)
+			status = check_time(c);
 		if (status == SC_OK && c->again)
 			status = read_root(c);
 	} while (status == SC_OK && c->again && c->snap.counts &&
@@ -370,7 +390,7 @@ static void roll_forward(const struct changing *committed)
 	struct changing c = *committed;
 
 	c.snap = (struct sc_snapshot){ .items = NULL };
-	c.call = sc_call_begin(c.s->call_ms);
+	c.call = sc_call_begin(c.s->call_ms > ROLL_MS ? c.s->call_ms : ROLL_MS);
 	c.err = &ignored;
 	c.again = false;
 	if (read_root(&c) == SC_OK && c.snap.counts && c.snap.root.pending.n > 0)
@@ -481,7 +501,9 @@ enum sc_status sc_memcached_change(void *store, const struct sc_version_change *
 	do {
 		c.again = false;
 		c.changed = 0;
-		status = read_before(&c);
+		status = check_time(&c);
+		if (status == SC_OK)
+			status = read_before(&c);
 		if (status == SC_OK)
 			status = change_once(&c);
 		sc_snapshot_release(&c.snap);

@@ -146,7 +146,7 @@ static enum sc_status take_read(struct changing *c, struct sc_err *err)
 	c->counts = server && sc_redis_is_written_by(c->s, server);
 	c->images = (size_t)count->integer;
 	sc_records_add(&c->known, all, false);
-	enum sc_status status = sc_redis_check_identity(c->s, err);
+	enum sc_status status = sc_redis_check_identity(link, &c->call, err);
 	return status == SC_OK ? take_old(c, err) : status;
 }
 

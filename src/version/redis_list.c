@@ -61,17 +61,19 @@ static enum sc_status read_named(struct sc_redis_store *s, struct sc_call *call,
 	sc_redis_begin(s->link);
 	sc_redis_command(s->link, "HGETALL", 1);
 	sc_redis_arg(s->link, sc_bytes_str(s->versions));
+	sc_redis_add_history(s->link);
 	enum sc_status status = sc_redis_run(s->link, call, SC_REDIS_READ, err);
 	if (status != SC_OK)
 		return status;
 	const struct sc_redis_reply *all = sc_redis_reply(s->link, 0);
 	if (all->type != SC_REDIS_ARRAY)
 		return sc_redis_unexpected(s->link, call, all, err);
+	sc_redis_take_history(s->link, sc_redis_last(s->link));
 	const struct sc_redis_reply *server = sc_records_server(all);
 	*counts = server && sc_redis_is_written_by(s, server);
 	if (*counts)
 		sc_records_add(r, all, false);
-	return sc_redis_check_identity(s, err);
+	return sc_redis_check_identity(s->link, call, err);
 }
 
 /* One page; cursor: where it begins, then where the next one does. */
@@ -147,7 +149,11 @@ enum sc_status sc_redis_list(void *store, struct sc_version **out, size_t *n,
 	bool counts = false;
 	enum sc_status status = read_named(s, &call, &r, &counts, err);
 
-	if (status == SC_OK && counts)
+	/* Every list begins by making what is missing; it has gone again. */
+	if (status == SC_OK && !counts)
+		status = sc_fail(err, SC_UNAVAILABLE,
+				 "redis: the versions were just lost");
+	if (status == SC_OK)
 		status = read_images(s, &call, &r, err);
 	if (status != SC_OK) {
 		free(r.items);

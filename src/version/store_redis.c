@@ -12,10 +12,13 @@
  * anew, never taken from anywhere.
  *
  * A read is one round trip, and brings the expected entry along. Its two commands come to
- * one moment for each hash; each version in it was current then. A change is WATCH and
- * read, then MULTI, write, EXEC; again if somebody else was faster. Changing all versions
- * costs the same however many images there are: they are forgotten, and come into being
- * again when they are read. redis_change.c has the changes.
+ * one moment for each hash; each version in it was current then. It asks for the history
+ * of the server's data as well, since a primary may be made a replica, take older data
+ * from elsewhere and be made a primary again under a connection that goes on; a replica
+ *is never believed. (Two primaries at a time, a split brain, cannot be told from one.) A
+ *change is WATCH and read, then MULTI, write, EXEC; again if somebody else was faster.
+ *Changing all versions costs the same however many images there are: they are forgotten,
+ *and come into being again when they are read. redis_change.c has the changes.
  */
 #include "version/store_redis.h"
 
@@ -69,15 +72,6 @@ static void close_redis(void *store)
 	free(s->versions);
 	free(s->images);
 	free(s);
-}
-
-enum sc_status sc_redis_check_identity(struct sc_redis_store *s, struct sc_err *err)
-{
-	if (sc_redis_identity(s->link)[0] != '\0')
-		return SC_OK;
-	return sc_fail(err, SC_UNAVAILABLE,
-		       "redis: the version store must know whom it talks to: allow the "
-		       "command INFO (+info)");
 }
 
 bool sc_redis_is_written_by(struct sc_redis_store *s, const struct sc_redis_reply *server)
@@ -146,9 +140,10 @@ static enum sc_status take_read(struct sc_redis_store *s, struct sc_call *call,
 		if (images->type != SC_REDIS_ARRAY || images->n != n)
 			return sc_redis_unexpected(s->link, call, images, err);
 	}
+	sc_redis_take_history(s->link, sc_redis_last(s->link));
 	if (!sc_redis_is_written_by(s, &versions->items[0]))
 		memset(r->found, 0, r->n * sizeof(*r->found));
-	return sc_redis_check_identity(s, err);
+	return sc_redis_check_identity(s->link, call, err);
 }
 
 static enum sc_status read_redis(void *store, const char *const *names, size_t n,
@@ -162,6 +157,7 @@ static enum sc_status read_redis(void *store, const char *const *names, size_t n
 	sc_redis_begin(s->link);
 	add_read(s, names, n, false);
 	add_read(s, names, n, true);
+	sc_redis_add_history(s->link);
 	enum sc_status status = sc_redis_run(s->link, &call, SC_REDIS_VERSIONS, err);
 	return status == SC_OK ? take_read(s, &call, &r, err) : status;
 }

@@ -27,8 +27,6 @@ const char *sc_image_id(const char *name);
  * the value of "#server". */
 bool sc_redis_is_written_by(struct sc_redis_store *s,
 			    const struct sc_redis_reply *server);
-SC_MUST enum sc_status sc_redis_check_identity(struct sc_redis_store *s,
-					       struct sc_err *err);
 
 /* Records that were read, of either hash. */
 struct sc_records {

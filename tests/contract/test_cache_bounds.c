@@ -130,6 +130,26 @@ static void test_limits_lowered(struct fixture *f)
 	assert_int_equal(look(f->cache, 9000), SC_OK);
 }
 
+/* A counter that cannot be written while room is made is still there. */
+static void test_counter_while_limits_lowered(struct fixture *f)
+{
+	struct sc_bytes item = sc_bytes_str("counter");
+	SC_AUTO_ENTRY e = SC_ENTRY_INIT;
+	int64_t value = 0;
+
+	for (uint64_t i = 0; i < 9000; i++)
+		assert_int_equal(put(f->cache, i, 200), SC_OK);
+	assert_int_equal(sc_cache_set(f->cache, VERSION, item, "text/plain",
+				      sc_bytes_str("7"), &f->err),
+			 SC_OK);
+	f->o.max_entries = 10;
+	reopen(f);
+	assert_int_equal(sc_cache_incr(f->cache, VERSION, item, 1, &value, &f->err),
+			 SC_TIMEOUT);
+	assert_int_equal(sc_cache_get(f->cache, VERSION, item, &e, &f->err), SC_OK);
+	assert_true(sc_bytes_is(sc_buf_bytes(&e.value), "7"));
+}
+
 static void test_limits_raised(struct fixture *f)
 {
 	f->o.max_size_mb = 1;
@@ -257,6 +277,8 @@ static const struct cache_case cases[] = {
 	{ "hot set survives", test_hot_set_survives, KEEPS | BOUNDED },
 	{ "all hot", test_all_hot, KEEPS | BOUNDED },
 	{ "limits lowered", test_limits_lowered, KEEPS | BOUNDED },
+	{ "counter while limits are lowered", test_counter_while_limits_lowered,
+	  KEEPS | BOUNDED },
 	{ "limits raised", test_limits_raised, KEEPS | BOUNDED },
 	{ "many over the limits", test_many_over_limits, KEEPS | BOUNDED },
 	{ "many after limits lowered", test_many_after_limits_lowered, KEEPS | BOUNDED },

@@ -191,6 +191,52 @@ static void test_failover(void **state)
 	rig_stop(&a);
 }
 
+/* The same with nobody's connection ended: a replica is not believed, and what the old
+ * primary took from elsewhere is not, either. */
+static void test_failover_under_connections(void **state)
+{
+	int64_t deadline = sc_mono_us() + 20 * SC_US_PER_S;
+	char port_a[8], port_b[8];
+	struct sc_version now;
+	struct rig a, b;
+
+	(void)state;
+	rig_start_port(&a, port_a);
+	rig_start_port(&b, port_b);
+	struct sc_version old = rig_version(&a, "tiles");
+	follow(&b, port_a);
+	rig_tell(&b, "REPLICAOF NO ONE", OK);
+	assert_int_equal(rig_invalidate(&a, "tiles"), SC_OK);
+	struct sc_version last = rig_version(&a, "tiles");
+	follow(&a, port_b);
+	assert_int_equal(rig_read(&a, "tiles", &now), SC_UNAVAILABLE);
+	assert_non_null(strstr(a.err.text, "replica"));
+	rig_tell(&a, "REPLICAOF NO ONE", OK);
+	while (rig_read(&a, "tiles", &now) != SC_OK) {
+		assert_true(sc_mono_us() < deadline);
+		sc_sleep_us(10000);
+	}
+	rig_assert_new(&a, &old);
+	rig_assert_new(&a, &last);
+	rig_stop(&b);
+	rig_stop(&a);
+}
+
+/* A primary that became a replica of nobody there: its identity is the same as before. */
+static void test_replica_is_not_believed(void **state)
+{
+	struct sc_version now;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	(void)rig_version(&r, "tiles");
+	rig_tell(&r, "REPLICAOF 127.0.0.1 1", OK);
+	assert_int_equal(rig_read(&r, "tiles", &now), SC_UNAVAILABLE);
+	assert_int_not_equal(rig_invalidate(&r, "tiles"), SC_OK);
+	rig_stop(&r);
+}
+
 /* The history of a server changes while connections go on: who connected before and who
  * did after agree on one version, and do not change it in turns. */
 static void test_new_history(void **state)
@@ -366,6 +412,8 @@ int main(void)
 		cmocka_unit_test(test_old_snapshot),
 		cmocka_unit_test(test_change_after_snapshot),
 		cmocka_unit_test(test_failover),
+		cmocka_unit_test(test_failover_under_connections),
+		cmocka_unit_test(test_replica_is_not_believed),
 		cmocka_unit_test(test_new_history),
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_stopped_at_first),
