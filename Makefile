@@ -173,16 +173,23 @@ install-lib: all
 		-e 's|@LIBS@|$(LIB_LIBS)|' deploy/slidecache.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/slidecache.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/slidecache.pc
+	$(if $(DESTDIR),,[ "$$(id -u)" -ne 0 ] || ldconfig)
 
 install: all www install-lib
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache \
-		$(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system \
-		$(DESTDIR)/usr/lib/sysusers.d
+		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache
 	install -m 755 $(BUILD)/slidecached $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/slidecachectl $(BUILD)/make-slide $(DESTDIR)$(PREFIX)/bin/
 	cp -R $(BUILD)/www $(DESTDIR)$(PREFIX)/share/slidecache/
 	install -m 644 README.md LICENSE $(DEPLOYED) $(DESTDIR)$(PREFIX)/share/doc/slidecache/
+	@if [ -n "$(DESTDIR)" ] || [ "$$(id -u)" -eq 0 ]; then \
+		$(MAKE) --no-print-directory install-system; \
+	else echo 'not root: no units, and no configuration below /etc'; fi
+
+# What has its place outside of PREFIX.
+install-system:
+	install -d $(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system \
+		$(DESTDIR)/usr/lib/sysusers.d
 	[ -e $(DESTDIR)/etc/slidecache/slidecache.json ] || \
 		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
 	for unit in slidecached.service slidecached.socket; do \
@@ -207,6 +214,6 @@ clean:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .PHONY: all test-programs bench-programs run www check check-quick check-all check-long \
-	asan lint tidy format bench coverage install install-lib help clean FORCE
+	asan lint tidy format bench coverage install install-lib install-system help clean FORCE
 .SECONDARY:
 FORCE:

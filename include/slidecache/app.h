@@ -15,9 +15,10 @@
 
 struct sc_app;
 
-/* conf must outlive the handle. */
-SC_MUST enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
-				   struct sc_err *err);
+/* conf must outlive the handle. Who only looks changes no versions: SC_APP_LOOK. */
+enum sc_app_use { SC_APP_SERVE, SC_APP_LOOK };
+SC_MUST enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
+				   struct sc_app **out, struct sc_err *err);
 void sc_app_close(struct sc_app *a);
 /* Always leaves a complete response: errors become a status and {"detail": "..."}. */
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs);

@@ -14,8 +14,9 @@
  * store, and the caller goes on. Every call ends within timeout_ms. A server that does
  * not answer is not asked again until a probe in the background has heard from it.
  *
- * Open after fork, one handle a process and cache; one thread. Opening a cache on a
- * server makes no connection; caches and versions on one server share one.
+ * Open after fork: a child uses no handle of its parent's (SC_INTERNAL), it opens its
+ * own. Each handle is used by the thread that opened it. Opening a cache on a server
+ * makes no connection; caches and versions on one server share one.
  *
  * How a program uses it (the README has one that is complete):
  *
@@ -67,11 +68,14 @@ struct sc_cache_options {
 	/* NULL or empty: entries carry a checksum. Otherwise a file of 16 bytes or more:
 	 * entries carry a MAC under it, and any without one are rejected. */
 	const char *secret_file;
-	uint64_t max_value_kb; /* KiB; 0: what the backend takes unless told otherwise */
-	bool split;	       /* larger values are stored in parts, up to 16 MiB */
+	/* KiB of a value at most, up to 16384; 0: what the backend takes unless told
+	 * otherwise: memcached 1 000 000 bytes, the others 16 MiB. */
+	uint64_t max_value_kb;
+	bool split; /* larger values are stored in parts, up to 16 MiB */
 };
 
-/* What a get returns. value is owned by the entry: release it. */
+/* What a get returns. value is owned by the entry: release it. Before a get it is to be
+ * SC_ENTRY_INIT, or released; a get that is not SC_OK leaves it as it is. */
 struct sc_entry {
 	char mime[32];
 	struct sc_buf value;
@@ -85,19 +89,31 @@ struct sc_entry {
 void sc_entry_release(struct sc_entry *e);
 #define SC_AUTO_ENTRY __attribute__((cleanup(sc_entry_release))) struct sc_entry
 
+/*
+ * Whether a cache could be opened with these, without asking any server or touching any
+ * store; only secret_file is read. SC_INVALID with a sentence that begins with the name
+ * of the option: "location: ..."; SC_DENIED: this user may not read secret_file. A
+ * location is not quoted where it may hold a password.
+ */
+SC_MUST enum sc_status sc_cache_options_check(const struct sc_cache_options *o,
+					      struct sc_err *err);
+
 struct sc_cache;
 
-/* Makes its directories; SC_INVALID for an unknown backend or a bad option. A store that
- * is damaged is renamed aside and started empty, with a log line. */
+/* Makes its directories; SC_INVALID for an unknown backend or a bad option, SC_DENIED for
+ * a secret_file that this user may not read. A store that is damaged is renamed aside and
+ * started empty, with a log line. */
 SC_MUST enum sc_status sc_cache_open(const struct sc_cache_options *o,
 				     struct sc_cache **out, struct sc_err *err);
 void sc_cache_close(struct sc_cache *c);
 
-/* Checks the store as the master does before its workers start: in a child process, so
- * that damage which crashes the reader is found too. Damaged: renamed aside, SC_OK. */
+/* For the master process of a service; a program has no need of it. Checks the store
+ * before workers start: in a child process, so that damage which crashes the reader is
+ * found too. Damaged: renamed aside, SC_OK. */
 SC_MUST enum sc_status sc_cache_check(const struct sc_cache_options *o,
 				      struct sc_err *err);
-/* Writes down that everything up to now is on disk: the master's call at a clean stop. */
+/* For the master process of a service, too, when it stops: writes down that everything up
+ * to now is on disk. */
 SC_MUST enum sc_status sc_cache_sync(const struct sc_cache_options *o,
 				     struct sc_err *err);
 
@@ -113,7 +129,8 @@ SC_MUST enum sc_status sc_cache_get(struct sc_cache *c, const char *version,
 SC_MUST enum sc_status sc_cache_peek(struct sc_cache *c, const char *version,
 				     struct sc_bytes item, struct sc_entry *out,
 				     struct sc_err *err);
-/* mime: at most 31 bytes. SC_TOO_LARGE: over the limit, counted, not stored. */
+/* mime: 1 to 31 bytes; NULL and "" are SC_INVALID. SC_TOO_LARGE: over the limit, counted,
+ * not stored. */
 SC_MUST enum sc_status sc_cache_set(struct sc_cache *c, const char *version,
 				    struct sc_bytes item, const char *mime,
 				    struct sc_bytes value, struct sc_err *err);
@@ -130,13 +147,15 @@ SC_MUST enum sc_status sc_cache_touch(struct sc_cache *c, const char *version,
 SC_MUST enum sc_status sc_cache_incr(struct sc_cache *c, const char *version,
 				     struct sc_bytes item, int64_t delta, int64_t *value,
 				     struct sc_err *err);
+/* SC_OK also when there was none. */
 SC_MUST enum sc_status sc_cache_delete(struct sc_cache *c, const char *version,
 				       struct sc_bytes item, struct sc_err *err);
 
 /*
- * Calls on many entries in few round trips. each[i] is what the call on one would have
- * answered for entry i; the result is SC_OK when every entry has such an answer, else
- * the first failure, and entries without an answer have that status.
+ * Calls on many entries, n of them without a limit, in few round trips. each[i] is what
+ * the call on one would have answered for entry i; the result is SC_OK when every entry
+ * has such an answer, else the first failure, and entries without an answer have that
+ * status.
  */
 SC_MUST enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version,
 					 const struct sc_bytes *items, size_t n,
@@ -174,7 +193,8 @@ SC_MUST enum sc_status sc_cache_stats(struct sc_cache *c, struct sc_cache_stats 
 
 /*
  * What an operator should know of the backend, found by asking it: called once for each
- * finding. fix: what to do about it, "" when nothing.
+ * finding. fix: what to do about it, "" when nothing. A cache that is named "versions"
+ * stands for a version store in that place: asked is what such a store needs.
  */
 enum sc_advice { SC_ADVICE_OK, SC_ADVICE_WARNING, SC_ADVICE_FAILURE };
 typedef void (*sc_advice_fn)(void *arg, enum sc_advice advice, const char *finding,

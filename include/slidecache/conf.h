@@ -110,8 +110,12 @@ SC_MUST enum sc_status sc_conf_override_state_dir(struct sc_conf_overrides *o,
 void sc_conf_overrides_release(struct sc_conf_overrides *o);
 SC_MUST enum sc_status sc_conf_open(const struct sc_conf_overrides *o,
 				    struct sc_conf **out, struct sc_err *err);
-/* The effective values as a JSON document that sc_conf_load takes. */
+/* The effective values as a JSON document that sc_conf_load takes, so with the passwords
+ * that locations hold. */
 void sc_conf_print(const struct sc_conf *c, FILE *out);
+/* The dotted name of the option below a section, however deep, whose last part is leaf:
+ * "caches.default", "split" -> "caches.default.options.split"; NULL: there is none. */
+const char *sc_conf_option_below(const char *section, struct sc_bytes leaf);
 /* "NAME  TYPE  DEFAULT  help" a line, for --help and lint. */
 void sc_conf_print_options(FILE *out);
 

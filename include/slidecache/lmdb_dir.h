@@ -49,6 +49,9 @@ struct sc_lmdb_dir {
 	ino_t ino;
 };
 
+/* Pure: SC_INVALID when there is none, or when it is an address: then a folder with a
+ * password in its name would be made. The sentence quotes nothing. */
+SC_MUST enum sc_status sc_lmdb_location_check(const char *location, struct sc_err *err);
 /* Makes the directory (0700, parents too) and opens the gate file. */
 SC_MUST enum sc_status sc_lmdb_dir_prepare(struct sc_lmdb_dir *d,
 					   const struct sc_lmdb_dir_options *o,

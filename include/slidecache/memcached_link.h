@@ -14,8 +14,9 @@
  *    and ends by call->deadline_us, connecting included, even if a server trickles bytes.
  *    After any failure the connection is thrown away: what would come late on it would be
  *    taken for the answer to something else.
- *  - A server is not trusted: an answer that was not asked for, under a wrong key or over
- *    the limit is SC_FAULT_PROTOCOL.
+ *  - A server is not trusted: an answer that was not asked for, or under a wrong key, is
+ *    SC_FAULT_PROTOCOL. What is stored is not trusted either, but it is not the server's
+ *    fault: a value over a limit is not read, and its connection is thrown away.
  */
 #ifndef SLIDECACHE_MEMCACHED_LINK_H
 #define SLIDECACHE_MEMCACHED_LINK_H
@@ -25,6 +26,8 @@
 
 /* Of a value. What is announced to be larger is not read. */
 #define SC_MEMCACHED_VALUE_MAX ((size_t)17 << 20)
+/* Of all values that one call brings. */
+#define SC_MEMCACHED_GET_MAX ((size_t)32 << 20)
 /* Longer times are dates to memcached. */
 #define SC_MEMCACHED_FORGET_MAX 2592000
 /* The least version of libmemcached: older ones have defects that its users must not
@@ -35,9 +38,13 @@ struct sc_memcached;
 
 /* "host:port", "[::1]:port", "unix:/path", several with "," between them, each with a
  * weight if wanted: "host:port/?2". The port is 11211 unless given; empty or NULL:
- * 127.0.0.1:11211. SC_INVALID with a sentence for anything else. */
+ * 127.0.0.1:11211. SC_INVALID with a sentence for anything else, which quotes nothing of
+ * what looks like a URL or a login. */
 SC_MUST enum sc_status sc_memcached_open(const char *location, struct sc_memcached **out,
 					 struct sc_err *err);
+/* The same without opening: pure. */
+SC_MUST enum sc_status sc_memcached_location_check(const char *location,
+						   struct sc_err *err);
 /* NULL is allowed. In a child of the process that opened it: nothing is sent. */
 void sc_memcached_close(struct sc_memcached *m);
 
@@ -52,7 +59,9 @@ struct sc_memcached_item {
 	/* Reads of versions: which process of a server answered; 0: it does not say. */
 	uint64_t incarnation;
 	enum sc_status status;
-	unsigned server; /* the link's own */
+	/* The link's own. */
+	unsigned server;
+	bool answered;
 };
 
 /*
@@ -66,8 +75,16 @@ enum sc_memcached_read {
 	/* One more for the same purpose: leaves the expected entries alone. */
 	SC_MEMCACHED_VERSIONS_AGAIN,
 };
-/* Items: SC_OK or SC_MISS. If the server had closed an idle connection it is asked again
- * on a new one. */
+/*
+ * Items: SC_OK or SC_MISS. If the server had closed an idle connection it is asked again
+ * on a new one.
+ *
+ * SC_MEMCACHED_GET, also SC_DAMAGED: a value over SC_MEMCACHED_VALUE_MAX; and
+ * SC_TOO_LARGE: not brought, as what came before it was so much; another call for those
+ * brings more of them. It is never all of them. A read of versions asks again without the
+ * value that was too large, which is SC_OK and empty: no record, and with its cas, so
+ * that it can be replaced.
+ */
 SC_MUST enum sc_status sc_memcached_get(struct sc_memcached *m, struct sc_call *call,
 					enum sc_memcached_read read,
 					struct sc_memcached_item *items, size_t n,

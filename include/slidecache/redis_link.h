@@ -3,14 +3,18 @@
  * A connection to one Redis server (or Valkey): what the cache backend and the version
  * store on it have in common. Private to those two; hiredis stays out of this header.
  *
- *  - One link a process and location, shared by all who name it. Opening connects to
- *    nobody; the first call does. Call in the process that opened it.
+ *  - One link a thread and location, shared by all who name it there. Opening connects to
+ *    nobody; the first call does. Call in the process that opened it, from one thread at
+ *    a time; links of different threads share nothing.
  *  - A pipeline is commands that are sent together and answered in order. It ends by
  *    call->deadline_us, connecting and logging in included, even if the server trickles
  *    bytes. After any failure the connection is thrown away: what would come late on it
  *    would be taken for the answer to something else.
  *  - A server is not trusted: a reply over the limit, of a wrong type or too many ends
- *    the connection with SC_FAULT_PROTOCOL.
+ *    the connection with SC_FAULT_PROTOCOL. But a large string may well be what somebody
+ *    stored: as the reply to a command of SC_REDIS_READ it is SC_REDIS_TOO_LARGE, as the
+ *    expected entry it is not brought; only the connection is ended.
+ *  - The replies to one pipeline have about 32 MiB of strings at most.
  */
 #ifndef SLIDECACHE_REDIS_LINK_H
 #define SLIDECACHE_REDIS_LINK_H
@@ -27,6 +31,8 @@ struct sc_redis;
  * with a sentence, which never holds a part of the location, for anything else. */
 SC_MUST enum sc_status sc_redis_open(const char *location, struct sc_redis **out,
 				     struct sc_err *err);
+/* The same without opening: pure. */
+SC_MUST enum sc_status sc_redis_location_check(const char *location, struct sc_err *err);
 /* NULL is allowed. In a child of the process that opened it: nothing. */
 void sc_redis_close(struct sc_redis *r);
 
@@ -60,6 +66,12 @@ enum sc_redis_type {
 	SC_REDIS_INTEGER,
 	SC_REDIS_ARRAY,
 	SC_REDIS_ERROR,
+	/* Only with SC_REDIS_READ, whose connection has then ended: a string over the
+	 * limit, which was not read; */
+	SC_REDIS_TOO_LARGE,
+	/* and what would have come after one, or after too many bytes: to be asked again.
+	 * Never the first. */
+	SC_REDIS_UNREAD,
 };
 struct sc_redis_reply {
 	enum sc_redis_type type;

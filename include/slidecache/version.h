@@ -14,13 +14,15 @@
  *  - A name that should exist (tiles, thumbnails, slides, acl, or image/ID) and is
  *    missing gets a fresh random version, atomically. Nothing comes back under an
  *    old version.
- *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID.
+ *  - Unknown names are SC_NOT_FOUND, malformed ones SC_INVALID. A program cannot add
+ * names of its own yet: use those above.
  *
  * A server that does not answer is not asked again until it is heard from, see cache.h;
  * a server that may have lost or rolled back its memory (another process, a replica that
  * took over) starts with versions never used before. memcached cannot list image/ID.
  *
- * Open after fork; one thread.
+ * Open after fork: a child uses no handle of its parent's, it opens its own. Each handle
+ * is used by the thread that opened it.
  */
 #ifndef SLIDECACHE_VERSION_H
 #define SLIDECACHE_VERSION_H
@@ -40,7 +42,8 @@ struct sc_version {
 	char name[SC_VERSION_NAME_MAX + 1];
 	char version[SC_VERSION_LEN + 1];
 	int64_t changed_at_us; /* wall clock */
-	char changed_by[64];   /* who: "slidecachectl (root)", a user, "start" */
+	char changed_by[64];   /* PROGRAM (USER): "slidecachectl (root)"; by sudo
+				  "slidecachectl (USER as root)" */
 };
 
 struct sc_versions;
@@ -55,18 +58,23 @@ struct sc_versions_options {
 	int call_ms;		/* on a server: how long a read may take; 0: 100 */
 };
 
+/* Whether a store could be opened with these, without asking any server or touching any
+ * store. Pure. SC_INVALID with a sentence that begins with the name of the option:
+ * "location: ..."; a location is not quoted where it may hold a password. */
+SC_MUST enum sc_status sc_versions_options_check(const struct sc_versions_options *o,
+						 struct sc_err *err);
 SC_MUST enum sc_status sc_versions_open(const struct sc_versions_options *o,
 					struct sc_versions **out, struct sc_err *err);
 void sc_versions_close(struct sc_versions *v);
 
-/* n names (at most 16) in one read; out[i] belongs to names[i]. */
+/* n names (0 to 16; 0 only asks the store) in one read; out[i] belongs to names[i]. */
 SC_MUST enum sc_status sc_versions_get(struct sc_versions *v, const char *const *names,
 				       size_t n, struct sc_version *out,
 				       struct sc_err *err);
 /* All, sorted by name. *out is allocated with malloc; the caller frees it. */
 SC_MUST enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out,
 					size_t *n, struct sc_err *err);
-/* Who changes from now on: recorded as changed_by. Default: program's name and user. */
+/* Who changes from now on: recorded as changed_by. Default: "PROGRAM (USER)". */
 void sc_versions_set_actor(struct sc_versions *v, const char *actor);
 SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v,
 					   const char *const *names, size_t n,

@@ -26,8 +26,16 @@ static void open_versions(struct sc_app *a)
 	};
 	struct sc_err err;
 
-	if (!a->versions && sc_versions_open(&o, &a->versions, &err))
-		sc_log_error("version store: %s", err.text);
+	if (a->versions || a->versions_refused)
+		return;
+	if (sc_versions_open(&o, &a->versions, &err) == SC_OK &&
+	    (a->use == SC_APP_LOOK ||
+	     sc_settle_versions(a->conf, a->versions, &err) == SC_OK))
+		return;
+	a->versions_refused = err.status == SC_INVALID;
+	sc_versions_close(a->versions);
+	a->versions = NULL;
+	sc_log_versions_error(a, &err);
 }
 
 struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
@@ -56,8 +64,11 @@ static void open_cache(struct sc_app *a, int i)
 	struct sc_cache_options o = sc_app_cache_options(a->conf, i);
 	struct sc_err err;
 
-	if (!a->caches[i] && sc_cache_open(&o, &a->caches[i], &err))
-		sc_log_error("cache %s: %s", o.name, err.text);
+	if (a->caches[i] || a->cache_refused[i] ||
+	    sc_cache_open(&o, &a->caches[i], &err) == SC_OK)
+		return;
+	a->cache_refused[i] = err.status == SC_INVALID;
+	sc_log_error("cache %s", err.text);
 }
 
 /* A store that cannot be opened costs speed, never an answer. */
@@ -82,13 +93,14 @@ static enum sc_status open_slides(struct sc_app *a, struct sc_err *err)
 	return status;
 }
 
-enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
-			   struct sc_err *err)
+enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
+			   struct sc_app **out, struct sc_err *err)
 {
 	struct sc_app *a = sc_alloc(sizeof(*a));
 	enum sc_status status = SC_OK;
 
 	a->conf = conf;
+	a->use = use;
 	a->memo = sc_version_memo_new();
 	/* Damaged or not there: every request looks again, and says so. */
 	a->catalogue = sc_catalogue_new(conf->slides.catalogue);

@@ -16,12 +16,16 @@
 
 struct sc_app {
 	const struct sc_conf *conf;
+	enum sc_app_use use;
 	struct sc_slide_root *root;
 	struct sc_catalogue *catalogue;
 	struct sc_renderer *renderer;
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
 	int64_t retry_at_us;			 /* monotonic: when to open those again */
+	/* Their options are wrong: opening them again would only fail again. */
+	bool cache_refused[SC_CONF_CACHES];
+	bool versions_refused;
 	int64_t quiet_until_us;	      /* monotonic: the version store's errors are logged
 					 no sooner */
 	struct sc_version_memo *memo; /* see expect.c */
@@ -130,6 +134,11 @@ void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *vers
 /* Reads what is current: the three kinds and, with an image, image/ID. */
 void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		      struct sc_cache_versions *out);
+/* Once in a while, for whoever meets the same error again and again. */
+void sc_log_versions_error(struct sc_app *app, const struct sc_err *err);
+/* Before the versions of a store are used: see place.c. */
+enum sc_status sc_settle_versions(const struct sc_conf *conf, struct sc_versions *v,
+				  struct sc_err *err);
 /* The same for a request, together with the entry that it will most likely want; expect.c
  */
 void sc_read_versions_and_entry(struct sc_request *rq);

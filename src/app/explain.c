@@ -59,6 +59,7 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 	struct sc_cache *cache = ctx->app->caches[ctx->detail->cache];
 	char created[SC_TIME_LEN];
 	char expires[SC_TIME_LEN] = "never";
+	enum sc_status status = SC_OK;
 	struct sc_err err;
 
 	if (!cache) {
@@ -69,10 +70,15 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 		tell(s, "stored", "never: %s", ctx->image->reason);
 		return;
 	}
-	if (sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err)) {
+	status = sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err);
+	if (status == SC_MISS) {
 		tell(s, "stored",
 		     "no: outside the pyramid, or not asked for since its versions, its "
 		     "file or the settings changed, or evicted");
+		return;
+	}
+	if (status) {
+		tell(s, "stored", "unknown: %s", err.text);
 		return;
 	}
 	sc_time_text(entry.created_us, created);

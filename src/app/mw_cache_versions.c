@@ -16,8 +16,7 @@ static const char *const kind_names[] = { "tiles", "thumbnails", "slides" };
 
 #define QUIET_US (10 * SC_US_PER_S)
 
-/* Every request meets it, one in a while says so. */
-static void log_error(struct sc_app *app, const struct sc_err *err)
+void sc_log_versions_error(struct sc_app *app, const struct sc_err *err)
 {
 	int64_t now_us = sc_mono_us();
 
@@ -38,7 +37,8 @@ static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 		sc_count(SC_M_VERSION_ERRORS, 1);
 	else if (sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
 		return true;
-	log_error(app, &err);
+	if (app->versions)
+		sc_log_versions_error(app, &err);
 	return false;
 }
 

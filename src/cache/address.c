@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to the address of a server without waiting for it.
+ * Connecting to a server without waiting for it, at one of its addresses after the other.
  */
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -44,26 +41,48 @@ static int connect_unix(const char *path)
 	return start_connect(AF_UNIX, &sun, sizeof(sun));
 }
 
-static int connect_host(const char *host, int port)
+static int connect_one(union sc_sockaddr a, int port)
 {
-	const struct addrinfo wanted = { .ai_socktype = SOCK_STREAM,
-					 .ai_flags = AI_NUMERICSERV };
-	struct addrinfo *found = NULL;
-	char service[16];
+	if (a.any.sa_family == AF_INET6) {
+		a.v6.sin6_port = htons((uint16_t)port);
+		return start_connect(AF_INET6, &a.v6, sizeof(a.v6));
+	}
+	a.v4.sin_port = htons((uint16_t)port);
+	return start_connect(AF_INET, &a.v4, sizeof(a.v4));
+}
+
+/* From the present address on, until one does not refuse at once. */
+static int connect_host(struct sc_target *t)
+{
 	int fd = -1;
 
-	(void)snprintf(service, sizeof(service), "%d", port);
-	if (getaddrinfo(host, service, &wanted, &found) != 0) {
-		errno = EHOSTUNREACH;
-		return -1;
+	while (fd < 0 && t->tried < t->names.known.n) {
+		fd = connect_one(t->names.known.all[t->at % t->names.known.n],
+				 t->address.port);
+		t->tried++;
+		t->at += fd < 0;
 	}
-	for (const struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-		fd = start_connect(a->ai_family, a->ai_addr, a->ai_addrlen);
-	freeaddrinfo(found);
 	return fd;
 }
 
-int sc_address_connect(const struct sc_address *a)
+int sc_target_connect(struct sc_target *t, int64_t wait_until_us)
 {
-	return a->port == 0 ? connect_unix(a->host) : connect_host(a->host, a->port);
+	t->tried = 0;
+	if (t->address.port == 0)
+		return connect_unix(t->address.host);
+	if (!sc_names_find(&t->names, t->address.host, wait_until_us))
+		return -1;
+	return connect_host(t);
+}
+
+int sc_target_connect_next(struct sc_target *t, int error)
+{
+	t->at++;
+	errno = error;
+	return t->address.port == 0 ? -1 : connect_host(t);
+}
+
+void sc_target_rotate(struct sc_target *t)
+{
+	t->at++;
 }

@@ -39,6 +39,9 @@ struct sc_backend_ops {
 	size_t value_max; /* largest value, its envelope not counted, unless max_value_kb
 			     says otherwise */
 
+	/* Pure: SC_INVALID, with a sentence, for a location that no store can be at.
+	 * NULL: it has none. */
+	enum sc_status (*check_location)(const char *location, struct sc_err *err);
 	/* Reads the whole store, repairs or replaces it; nothing stays open. Any process,
 	 * even while others use the store. NULL: nothing to check. */
 	enum sc_status (*check)(const struct sc_cache_options *o, struct sc_err *err);
@@ -52,8 +55,9 @@ struct sc_backend_ops {
 	void (*close)(void *backend);
 
 	/* Items: SC_OK with the stored bytes, SC_MISS, SC_DAMAGED: what is there cannot
-	 * be a stored value. NULL: always a miss, and then all of the following are NULL.
-	 */
+	 * be a stored value; SC_TOO_LARGE: not brought, as the others are so large: ask
+	 * again (never all of the items). NULL: always a miss, and then all of the
+	 * following are NULL. */
 	enum sc_status (*get)(void *backend, struct sc_call *call,
 			      struct sc_backend_item *items, size_t n,
 			      struct sc_err *err);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "cache/backend.h"
-#include "cache/memcached_advice.h"
+#include "cache/memcached_advise.h"
 #include "slidecache/memcached_link.h"
 #include "slidecache/parse.h"
 
@@ -69,36 +69,41 @@ static enum sc_status get_memcached(void *backend, struct sc_call *call,
 	return status;
 }
 
+static enum sc_status write_items(void *backend, struct sc_call *call,
+				  enum sc_memcached_write write,
+				  struct sc_backend_item *items, size_t n,
+				  struct sc_err *err)
+{
+	struct sc_memcached_item *l = to_link(items, n);
+	enum sc_status status = sc_memcached_write(backend, call, write, l, n, err);
+
+	take_back(items, l, n);
+	return status;
+}
+
 static enum sc_status set_memcached(void *backend, struct sc_call *call,
 				    enum sc_backend_mode mode,
 				    struct sc_backend_item *items, size_t n,
 				    struct sc_err *err)
 {
-	struct sc_memcached_item *l = to_link(items, n);
-	enum sc_status status = sc_memcached_write(
-		backend, call,
-		mode == SC_BACKEND_ADD ? SC_MEMCACHED_ADD : SC_MEMCACHED_SET, l, n, err);
-
-	take_back(items, l, n);
-	return status;
+	return write_items(backend, call,
+			   mode == SC_BACKEND_ADD ? SC_MEMCACHED_ADD : SC_MEMCACHED_SET,
+			   items, n, err);
 }
 
 static enum sc_status del_memcached(void *backend, struct sc_call *call,
 				    struct sc_backend_item *items, size_t n,
 				    struct sc_err *err)
 {
-	struct sc_memcached_item *l = to_link(items, n);
-	enum sc_status status =
-		sc_memcached_write(backend, call, SC_MEMCACHED_DELETE, l, n, err);
-
-	take_back(items, l, n);
-	return status;
+	return write_items(backend, call, SC_MEMCACHED_DELETE, items, n, err);
 }
 
 static enum sc_status swap_found(void *backend, struct sc_call *call,
 				 struct sc_memcached_item *it, struct sc_bytes old,
 				 struct sc_err *err)
 {
+	if (it->status == SC_DAMAGED)
+		return SC_CHANGED;
 	if (it->status != SC_OK)
 		return it->status;
 	if (!sc_bytes_equal(sc_buf_bytes(&it->out), old))
@@ -159,6 +164,7 @@ const struct sc_backend_ops sc_backend_memcached = {
 	.name = "memcached",
 	.remote = true,
 	.value_max = VALUE_MAX,
+	.check_location = sc_memcached_location_check,
 	.open = open_memcached,
 	.close = close_memcached,
 	.get = get_memcached,

@@ -68,8 +68,10 @@ static enum sc_status take_value(struct sc_redis *r, struct sc_call *call,
 {
 	if (reply->type == SC_REDIS_NIL)
 		return SC_MISS;
-	if (is_wrong_type(reply))
+	if (reply->type == SC_REDIS_TOO_LARGE || is_wrong_type(reply))
 		return SC_DAMAGED;
+	if (reply->type == SC_REDIS_UNREAD)
+		return SC_TOO_LARGE;
 	if (reply->type != SC_REDIS_STRING)
 		return sc_redis_unexpected(r, call, reply, err);
 	sc_buf_release(&item->out);
@@ -168,7 +170,8 @@ static enum sc_status set_redis(void *backend, struct sc_call *call,
 	return result;
 }
 
-/* Asks what is stored, and to be told if it changes; SC_OK: it is old. */
+/* Asks what is stored, and to be told if it changes; SC_OK: it is old. SC_DAMAGED: it is
+ * too large to be, and the connection has ended, and the watch with it. */
 static enum sc_status watch(struct sc_redis *r, struct sc_call *call,
 			    struct sc_backend_item *item, struct sc_bytes old,
 			    struct sc_err *err)
@@ -185,6 +188,8 @@ static enum sc_status watch(struct sc_redis *r, struct sc_call *call,
 		return sc_redis_unexpected(r, call, watching, err);
 	if (stored->type == SC_REDIS_NIL)
 		return SC_MISS;
+	if (stored->type == SC_REDIS_TOO_LARGE)
+		return SC_DAMAGED;
 	if (is_wrong_type(stored))
 		return SC_CHANGED;
 	if (stored->type != SC_REDIS_STRING)
@@ -214,6 +219,8 @@ static enum sc_status swap_redis(void *backend, struct sc_call *call,
 
 	if (status == SC_MISS || status == SC_CHANGED)
 		return unwatch(r, call, status);
+	if (status == SC_DAMAGED)
+		return SC_CHANGED;
 	if (status != SC_OK)
 		return status;
 	sc_redis_begin(r);
@@ -285,6 +292,7 @@ const struct sc_backend_ops sc_backend_redis = {
 	.name = "redis",
 	.remote = true,
 	.value_max = SC_VALUE_MAX,
+	.check_location = sc_redis_location_check,
 	.open = open_redis,
 	.close = close_redis,
 	.get = get_redis,

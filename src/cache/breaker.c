@@ -11,6 +11,8 @@
 
 #define PAUSE_MIN_US INT64_C(300000)
 #define PAUSE_MAX_US INT64_C(1000000)
+/* Without a failure for so long, a new one is the first. */
+#define CALM_US INT64_C(10000000)
 
 /* A quarter more or less, so that the processes of a pool do not keep step. */
 static int64_t jitter(int64_t pause_us, int64_t now_us)
@@ -25,6 +27,9 @@ static int64_t jitter(int64_t pause_us, int64_t now_us)
 
 void sc_breaker_fail(struct sc_breaker *b, int64_t now_us)
 {
+	if (now_us - b->failed_us >= CALM_US)
+		b->pause_us = 0;
+	b->failed_us = now_us;
 	b->pause_us = b->pause_us ? 2 * b->pause_us : PAUSE_MIN_US;
 	if (b->pause_us > PAUSE_MAX_US)
 		b->pause_us = PAUSE_MAX_US;
@@ -34,7 +39,7 @@ void sc_breaker_fail(struct sc_breaker *b, int64_t now_us)
 
 void sc_breaker_succeed(struct sc_breaker *b)
 {
-	*b = (struct sc_breaker){ .state = SC_BREAKER_CLOSED };
+	b->state = SC_BREAKER_CLOSED;
 }
 
 bool sc_breaker_wants_probe(const struct sc_breaker *b, int64_t now_us)

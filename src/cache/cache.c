@@ -36,53 +36,73 @@ static bool wants_zlib(const struct sc_cache_options *o)
 static enum sc_status check_values(const struct sc_cache_options *o, struct sc_err *err)
 {
 	if (o->compressor && strcmp(o->compressor, "none") != 0 && !wants_zlib(o))
-		return sc_fail(
-			err, SC_INVALID,
-			"cache %s: unknown compressor \"%.32s\" (known: none, zlib)",
-			o->name, o->compressor);
+		return sc_fail(err, SC_INVALID,
+			       "compressor: \"%.32s\" is none of none, zlib",
+			       o->compressor);
 	if (o->max_value_kb > SC_VALUE_MAX >> 10)
-		return sc_fail(err, SC_INVALID, "cache %s: max_value_kb is over %zu",
-			       o->name, SC_VALUE_MAX >> 10);
+		return sc_fail(err, SC_INVALID, "max_value_kb: over %zu",
+			       SC_VALUE_MAX >> 10);
 	return SC_OK;
 }
 
-static enum sc_status check_options(const struct sc_cache_options *o, struct sc_err *err)
+/* The sentence begins with the option's name. */
+static enum sc_status check_each(const struct sc_cache_options *o, struct sc_err *err)
 {
-	if (!o->name || o->name[0] == '\0')
-		return sc_fail(err, SC_INVALID, "a cache needs a name");
+	if (is_empty(o->name))
+		return sc_fail(err, SC_INVALID, "name: a cache needs one");
 	if (!sc_backend_find(o->backend))
-		return sc_fail(err, SC_INVALID,
-			       "cache %s: unknown backend \"%s\" (known: %s)", o->name,
+		return sc_fail(err, SC_INVALID, "backend: \"%.40s\" is none of %s",
 			       o->backend ? o->backend : "", sc_cache_backend_names());
 	if (o->slot >= SC_CACHE_SLOTS)
-		return sc_fail(err, SC_INVALID, "cache %s: slot %u is over %d", o->name,
-			       o->slot, SC_CACHE_SLOTS - 1);
-	if (o->timeout_s < 0 || o->timeout_ms < 0)
-		return sc_fail(err, SC_INVALID, "cache %s: a timeout cannot be negative",
-			       o->name);
+		return sc_fail(err, SC_INVALID, "slot: %u is over %d", o->slot,
+			       SC_CACHE_SLOTS - 1);
+	if (o->timeout_s < 0)
+		return sc_fail(err, SC_INVALID, "timeout_s: cannot be negative");
+	if (o->timeout_ms < 0)
+		return sc_fail(err, SC_INVALID, "timeout_ms: cannot be negative");
 	enum sc_status status = check_values(o, err);
 	if (status != SC_OK)
 		return status;
 	status = sc_key_prefix_check(o->key_prefix, err);
-	return status == SC_OK ? SC_OK : sc_fail_in(err, o->name);
+	return status == SC_OK ? SC_OK : sc_fail_in(err, "key_prefix");
 }
 
-/* NULL secret: only whether it can be had. */
-static enum sc_status read_secret(const struct sc_cache_options *o, unsigned char *secret,
+static enum sc_status fail_named(const struct sc_cache_options *o, struct sc_err *err)
+{
+	return sc_fail_in(err, is_empty(o->name) ? "cache" : o->name);
+}
+
+/* The sentence begins with the cache's name. The location is checked by who opens it. */
+static enum sc_status check_options(const struct sc_cache_options *o, struct sc_err *err)
+{
+	return check_each(o, err) == SC_OK ? SC_OK : fail_named(o, err);
+}
+
+static enum sc_status check_location(const struct sc_cache_options *o, struct sc_err *err)
+{
+	const struct sc_backend_ops *ops = sc_backend_find(o->backend);
+
+	if (!ops->check_location || ops->check_location(o->location, err) == SC_OK)
+		return SC_OK;
+	return sc_fail_in(err, "location");
+}
+
+static enum sc_status read_secret(const struct sc_cache_options *o,
+				  unsigned char secret[SC_MAC_KEY_LEN],
 				  struct sc_err *err)
 {
-	unsigned char key[SC_MAC_KEY_LEN];
-	enum sc_status status = SC_OK;
+	return is_empty(o->secret_file) ? SC_OK
+					: sc_secret_read(o->secret_file, secret, err);
+}
 
-	if (is_empty(o->secret_file))
-		return SC_OK;
-	status = sc_secret_read(o->secret_file, key, err);
-	if (status != SC_OK)
-		return sc_fail_in(err, o->name);
-	if (secret)
-		memcpy(secret, key, sizeof key);
+/* Only whether it can be had. */
+static enum sc_status check_secret(const struct sc_cache_options *o, struct sc_err *err)
+{
+	unsigned char key[SC_MAC_KEY_LEN];
+	enum sc_status status = read_secret(o, key, err);
+
 	sc_wipe(key, sizeof key);
-	return SC_OK;
+	return status;
 }
 
 static void free_cache(struct sc_cache *c)
@@ -139,11 +159,11 @@ enum sc_status sc_cache_open(const struct sc_cache_options *o, struct sc_cache *
 		return status;
 	struct sc_cache *c = new_cache(o);
 	status = read_secret(o, c->secret_key, err);
-	if (status == SC_OK && c->ops->open(&c->o, &c->backend, err) != SC_OK)
-		status = sc_fail_in(err, o->name);
+	if (status == SC_OK)
+		status = c->ops->open(&c->o, &c->backend, err);
 	if (status != SC_OK) {
 		free_cache(c);
-		return status;
+		return fail_named(o, err);
 	}
 	*out = c;
 	return SC_OK;
@@ -157,17 +177,27 @@ void sc_cache_close(struct sc_cache *c)
 	free_cache(c);
 }
 
+enum sc_status sc_cache_options_check(const struct sc_cache_options *o,
+				      struct sc_err *err)
+{
+	enum sc_status status = check_each(o, err);
+
+	if (status == SC_OK)
+		status = check_location(o, err);
+	return status == SC_OK ? check_secret(o, err) : status;
+}
+
 enum sc_status sc_cache_check(const struct sc_cache_options *o, struct sc_err *err)
 {
 	enum sc_status status = check_options(o, err);
 	const struct sc_backend_ops *ops = sc_backend_find(o->backend);
 
-	if (status == SC_OK)
-		status = read_secret(o, NULL, err);
-	if (status != SC_OK || !ops->check)
+	if (status != SC_OK)
 		return status;
-	status = ops->check(o, err);
-	return status == SC_OK ? SC_OK : sc_fail_in(err, o->name);
+	status = check_secret(o, err);
+	if (status == SC_OK && ops->check)
+		status = ops->check(o, err);
+	return status == SC_OK ? SC_OK : fail_named(o, err);
 }
 
 enum sc_status sc_cache_sync(const struct sc_cache_options *o, struct sc_err *err)
@@ -177,8 +207,7 @@ enum sc_status sc_cache_sync(const struct sc_cache_options *o, struct sc_err *er
 
 	if (status != SC_OK || !ops->sync)
 		return status;
-	status = ops->sync(o, err);
-	return status == SC_OK ? SC_OK : sc_fail_in(err, o->name);
+	return ops->sync(o, err) == SC_OK ? SC_OK : fail_named(o, err);
 }
 
 bool sc_cache_stores(const struct sc_cache *c)
@@ -214,15 +243,21 @@ enum sc_status sc_cache_stats(struct sc_cache *c, struct sc_cache_stats *out,
 
 void sc_cache_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg)
 {
+	unsigned char key[SC_MAC_KEY_LEN];
 	struct sc_err err;
-	enum sc_status status = check_options(o, &err);
 
-	if (status == SC_OK)
-		status = read_secret(o, NULL, &err);
-	if (status != SC_OK) {
-		say(arg, SC_ADVICE_FAILURE, err.text, "");
+	if (check_each(o, &err) != SC_OK) {
+		say(arg, SC_ADVICE_FAILURE, err.text, "correct that option");
 		return;
 	}
+	if (!is_empty(o->secret_file) &&
+	    sc_secret_read(o->secret_file, key, &err) != SC_OK) {
+		say(arg, SC_ADVICE_FAILURE, err.text,
+		    "give secret_file a file of 16 to 4096 bytes that the service's user "
+		    "reads and others do not: chgrp its group to it, chmod 640");
+		return;
+	}
+	sc_wipe(key, sizeof key);
 	const struct sc_backend_ops *ops = sc_backend_find(o->backend);
 	if (ops->advise)
 		ops->advise(o, say, arg);

@@ -111,6 +111,9 @@ SC_MUST enum sc_status sc_save_prepare(const struct sc_cache *c, struct sc_bytes
  * and SC_MISS, or a failure. */
 SC_MUST enum sc_status sc_save(struct sc_cache *c, struct sc_call *call,
 			       const struct sc_save *s, struct sc_err *err);
+/* Whether there is time to remove what is of no use. A removal that runs out of time
+ * would look as if the server did not answer. */
+bool sc_call_may_tidy(const struct sc_cache *c, const struct sc_call *call);
 void sc_drop_parts(struct sc_cache *c, struct sc_call *call, struct sc_bytes key,
 		   const struct sc_index *x);
 /* The backend's del; before, where values are in parts, that of their parts. */

@@ -117,25 +117,51 @@ static enum sc_status count_look(const struct sc_cache *c, enum sc_status status
 	return status;
 }
 
-static void get_slice(struct many *m, struct slice *s, void *arg)
+static void get_items(struct many *m, struct slice *s, struct sc_err *failure)
 {
-	struct sc_entry *out = arg;
-	struct sc_err failure = { .status = SC_OK };
-	struct sc_err err;
-
-	if (!m->c->ops->get)
+	if (m->c->ops->get)
+		SC_IGNORE(
+			m->c->ops->get(m->c->backend, &m->call, s->items, s->n, failure));
+	else
 		for (size_t k = 0; k < s->n; k++)
 			s->items[k].status = SC_MISS;
-	else
-		SC_IGNORE(m->c->ops->get(m->c->backend, &m->call, s->items, s->n,
-					 &failure));
-	for (size_t k = 0; k < s->n; k++) {
-		err = failure;
-		note(m, s->at[k],
+}
+
+/* What the backend left out, as it was too much at once, stays in the slice. */
+static void take_items(struct many *m, struct slice *s, struct sc_entry *out,
+		       const struct sc_err *failure)
+{
+	size_t n = s->n;
+
+	s->n = 0;
+	for (size_t k = 0; k < n; k++) {
+		struct sc_err err = *failure;
+		size_t at = s->at[k];
+
+		if (s->items[k].status == SC_TOO_LARGE) {
+			s->at[s->n] = at;
+			s->items[s->n++] = s->items[k];
+			continue;
+		}
+		note(m, at,
 		     count_look(m->c, sc_load_entry(m->c, &m->call, &s->items[k],
-						    &out[s->at[k]], &err)),
+						    &out[at], &err)),
 		     &err);
 	}
+}
+
+static void get_slice(struct many *m, struct slice *s, void *arg)
+{
+	struct sc_err failure = { .status = SC_OK };
+	size_t n = 0;
+
+	do {
+		n = s->n;
+		get_items(m, s, &failure);
+		take_items(m, s, arg, &failure);
+	} while (s->n > 0 && s->n < n && !is_late(m, &failure));
+	for (size_t k = 0; k < s->n; k++)
+		note(m, s->at[k], SC_UNAVAILABLE, &failure);
 }
 
 enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version,

@@ -161,6 +161,7 @@ const struct sc_backend_ops sc_backend_embedded = {
 	.value_max = SC_VALUE_MAX,
 	.check = sc_embedded_check,
 	.sync = sc_embedded_sync,
+	.check_location = sc_lmdb_location_check,
 	.open = open_embedded,
 	.close = close_embedded,
 	.get = get_embedded,

@@ -12,11 +12,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "cache/advice.h"
 #include "cache/embedded.h"
 
 struct advice {
-	sc_advice_fn say;
-	void *arg;
+	struct sc_advice_to to;
 	const char *location;
 	char there[PATH_MAX]; /* the location, or what exists of it */
 };
@@ -44,27 +44,17 @@ static bool find_existing(struct advice *a)
 	return S_ISDIR(st.st_mode);
 }
 
-static void SC_PRINTF(4, 5) tell(const struct advice *a, enum sc_advice advice,
-				 const char *fix, const char *fmt, ...)
-{
-	SC_AUTO_BUF text = SC_BUF_INIT;
-	va_list ap;
-
-	va_start(ap, fmt);
-	sc_buf_vprintf(&text, fmt, ap);
-	va_end(ap);
-	a->say(a->arg, advice, (const char *)text.data, fix);
-}
-
 static void advise_rights(const struct advice *a)
 {
 	if (access(a->there, R_OK | W_OK | X_OK) == 0)
-		tell(a, SC_ADVICE_OK, "", "directory %s: can be written", a->there);
+		sc_advise_tell(&a->to, SC_ADVICE_OK, "", "directory %s: can be written",
+			       a->there);
 	else
-		tell(a, SC_ADVICE_FAILURE,
-		     "make it belong to the user that the service runs as, or set "
-		     "location to a directory that does",
-		     "directory %s: cannot be written: %s", a->there, strerror(errno));
+		sc_advise_tell(
+			&a->to, SC_ADVICE_FAILURE,
+			"make it belong to the user that the service runs as, or set "
+			"location to a directory that does",
+			"directory %s: cannot be written: %s", a->there, strerror(errno));
 }
 
 /* Locks and shared maps of several processes are not to be had on these. */
@@ -94,13 +84,15 @@ static void advise_kind(const struct advice *a)
 		return;
 	const char *name = network_name((long)fs.f_type);
 	if (name)
-		tell(a, SC_ADVICE_FAILURE, "set location to a directory of a local disk",
-		     "directory %s: is on a network file system (%s), whose locks do not "
-		     "hold",
-		     a->there, name);
+		sc_advise_tell(&a->to, SC_ADVICE_FAILURE,
+			       "set location to a directory of a local disk",
+			       "directory %s: is on a network file system (%s), whose "
+			       "locks do not "
+			       "hold",
+			       a->there, name);
 	else
-		tell(a, SC_ADVICE_OK, "", "directory %s: is on a local file system",
-		     a->there);
+		sc_advise_tell(&a->to, SC_ADVICE_OK, "",
+			       "directory %s: is on a local file system", a->there);
 }
 
 static uint64_t used_bytes(const struct advice *a)
@@ -121,21 +113,24 @@ static void advise_room(const struct advice *a, uint64_t max_size_mb)
 	uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
 	uint64_t room_mb = (left + used_bytes(a)) >> 20;
 	if (room_mb < max_size_mb)
-		tell(a, SC_ADVICE_WARNING, "lower max_size_mb, or make room",
-		     "directory %s: has room for %llu MiB, max_size_mb is %llu", a->there,
-		     (unsigned long long)room_mb, (unsigned long long)max_size_mb);
+		sc_advise_tell(&a->to, SC_ADVICE_WARNING,
+			       "lower max_size_mb, or make room",
+			       "directory %s: has room for %llu MiB, max_size_mb is %llu",
+			       a->there, (unsigned long long)room_mb,
+			       (unsigned long long)max_size_mb);
 	else
-		tell(a, SC_ADVICE_OK, "", "directory %s: has room for max_size_mb",
-		     a->there);
+		sc_advise_tell(&a->to, SC_ADVICE_OK, "",
+			       "directory %s: has room for max_size_mb", a->there);
 }
 
 void sc_embedded_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg)
 {
-	struct advice a = { .say = say, .arg = arg, .location = o->location };
+	struct advice a = { .to = { .say = say, .arg = arg }, .location = o->location };
 
 	if (!o->location || o->location[0] == '\0' || !find_existing(&a)) {
-		tell(&a, SC_ADVICE_FAILURE, "set location to a directory",
-		     "location \"%s\": is no directory", o->location ? o->location : "");
+		sc_advise_tell(&a.to, SC_ADVICE_FAILURE, "set location to a directory",
+			       "location \"%s\": is no directory",
+			       o->location ? o->location : "");
 		return;
 	}
 	advise_rights(&a);

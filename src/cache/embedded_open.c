@@ -23,8 +23,10 @@ static const char *const companions[] = { "touch", "boot", NULL };
 
 static enum sc_status check_options(const struct sc_cache_options *o, struct sc_err *err)
 {
-	if (!o->location || o->location[0] == '\0')
-		return sc_fail(err, SC_INVALID, "an embedded cache needs a location");
+	enum sc_status status = sc_lmdb_location_check(o->location, err);
+
+	if (status != SC_OK)
+		return sc_fail_in(err, "location");
 	if (o->max_entries < 1)
 		return sc_fail(err, SC_INVALID, "max_entries must be at least 1");
 	if (o->max_size_mb < 1 || o->max_size_mb > SIZE_MB_MAX)

@@ -23,7 +23,7 @@ void sc_reject(struct sc_cache *c, struct sc_call *call, struct sc_bytes key)
 
 	sc_call_count(c, SC_CM_REJECTS);
 	/* If it cannot be removed the next get rejects it again. */
-	if (sc_call_left_ms(call) > 0)
+	if (sc_call_may_tidy(c, call))
 		SC_IGNORE(c->ops->del(c->backend, call, &it, 1, &ignored));
 }
 
@@ -34,7 +34,7 @@ struct slice {
 };
 
 /* Another thing than the part, or one of another write, is a miss: nothing is wrong with
- * it. */
+ * it. No part is larger than the index says. */
 static enum sc_status take_part(const struct sc_cache *c,
 				const struct sc_backend_item *it, size_t len,
 				struct sc_buf *whole, struct sc_err *err)
@@ -43,7 +43,9 @@ static enum sc_status take_part(const struct sc_cache *c,
 	struct sc_bytes part = sc_bytes_of(NULL, 0);
 
 	if (it->status != SC_OK)
-		return it->status;
+		return it->status == SC_TOO_LARGE ? SC_MISS : it->status;
+	if (it->out.len > len + SC_ENTRY_OVERHEAD_MAX)
+		return sc_fail(err, SC_DAMAGED, "entry: a part is too large");
 	enum sc_status status = sc_entry_decode(sc_buf_bytes(&it->out), it->key,
 						c->secret, &meta, &part, err);
 	if (status != SC_OK)
@@ -71,6 +73,21 @@ static enum sc_status fetch_slice(struct sc_cache *c, struct sc_call *call,
 	return status;
 }
 
+/* One part at least. */
+static void fill_slice(struct slice *s, const struct sc_index *x, struct sc_bytes key,
+		       size_t first)
+{
+	size_t parts = sc_index_parts(x);
+	size_t bytes = 0;
+
+	for (size_t i = first;
+	     i < parts && s->n < SC_SLICE_ITEMS && bytes < SC_SLICE_BYTES; i++) {
+		s->items[s->n].key = sc_index_part_key(x, key, i, s->keys[s->n]);
+		bytes += sc_index_part_len(x, i) + SC_ENTRY_OVERHEAD_MAX;
+		s->n++;
+	}
+}
+
 static enum sc_status fetch_parts(struct sc_cache *c, struct sc_call *call,
 				  struct sc_bytes key, struct sc_loaded *l,
 				  struct sc_err *err)
@@ -80,14 +97,12 @@ static enum sc_status fetch_parts(struct sc_cache *c, struct sc_call *call,
 	unsigned char hash[SC_HASH128_LEN];
 	enum sc_status status = sc_buf_reserve_max(&l->whole, x->len, SC_VALUE_MAX, err);
 
-	for (size_t first = 0; first < parts && status == SC_OK;
-	     first += SC_SLICE_ITEMS) {
+	for (size_t first = 0; first < parts && status == SC_OK;) {
 		struct slice s = { .n = 0 };
 
-		for (; s.n < SC_SLICE_ITEMS && first + s.n < parts; s.n++)
-			s.items[s.n].key =
-				sc_index_part_key(x, key, first + s.n, s.keys[s.n]);
+		fill_slice(&s, x, key, first);
 		status = fetch_slice(c, call, &s, first, l, err);
+		first += s.n;
 	}
 	if (status != SC_OK)
 		return status;
@@ -117,7 +132,7 @@ enum sc_status sc_load(struct sc_cache *c, struct sc_call *call, struct sc_bytes
 	    (l->meta.flags & SC_ENTRY_PART) != 0)
 		return SC_MISS;
 	if ((l->meta.flags & SC_ENTRY_INDEX) != 0) {
-		if (!sc_index_read(l->payload, &l->index))
+		if (!sc_index_read(l->payload, key, &l->index))
 			return sc_fail(err, SC_DAMAGED, "entry: no index of parts");
 		status = fetch_parts(c, call, key, l, err);
 	}
@@ -205,5 +220,5 @@ bool sc_load_index(const struct sc_cache *c, struct sc_bytes stored, struct sc_b
 
 	return sc_entry_decode(stored, key, c->secret, &meta, &payload, &ignored) ==
 		       SC_OK &&
-	       (meta.flags & SC_ENTRY_INDEX) != 0 && sc_index_read(payload, out);
+	       (meta.flags & SC_ENTRY_INDEX) != 0 && sc_index_read(payload, key, out);
 }

@@ -60,7 +60,7 @@ static void ask_values(struct sc_memcached_talk *t)
 	size_t keys = 0;
 
 	for (size_t i = 0; i < t->n; i++)
-		if (t->items[i].server == t->me) {
+		if (sc_memcached_is_ours(&t->items[i], t->me)) {
 			sc_buf_reset(&t->items[i].out);
 			t->items[i].status = SC_MISS;
 			ask_key(t, t->items[i].key, &keys);
@@ -98,7 +98,7 @@ static void ask_one_write(struct sc_memcached_talk *t, const struct sc_memcached
 static void ask_writes(struct sc_memcached_talk *t)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (t->items[i].server == t->me) {
+		if (sc_memcached_is_ours(&t->items[i], t->me)) {
 			ask_one_write(t, &t->items[i]);
 			t->answers++;
 		}
@@ -189,35 +189,72 @@ static size_t find_asked(const struct sc_memcached_talk *t, struct sc_bytes key)
 		size_t i = t->at + k < t->n ? t->at + k : t->at + k - t->n;
 		const struct sc_memcached_item *it = &t->items[i];
 
-		if (it->server == t->me && it->status == SC_MISS &&
+		if (sc_memcached_is_ours(it, t->me) && it->status == SC_MISS &&
 		    sc_bytes_equal(it->key, key))
 			return i;
 	}
 	return t->n;
 }
 
-/* Where the value belongs, marked as found; NULL: nobody asked for it. */
-static struct sc_buf *find_target(struct sc_memcached_talk *t,
-				  const struct sc_memcached_value_line *v)
+static bool is_expected(const struct sc_memcached_talk *t, struct sc_bytes key)
 {
-	size_t i = find_asked(t, v->key);
+	const struct sc_memcached_expected *e = &t->server->expected;
+
+	return t->expected && e->state == SC_EXPECTED_WANTED &&
+	       sc_bytes_equal(sc_memcached_expected_key(e), key);
+}
+
+/* The value of item i, or of the expected entry if i is t->n, is being received. */
+static void begin_value(struct sc_memcached_talk *t, size_t i,
+			const struct sc_memcached_value_line *v)
+{
 	struct sc_memcached_expected *e = &t->server->expected;
 
 	if (i < t->n) {
 		t->items[i].status = SC_OK;
 		t->items[i].cas = v->cas;
 		t->at = i + 1 < t->n ? i + 1 : 0;
-		return &t->items[i].out;
+		t->value = &t->items[i].out;
+	} else {
+		e->state = SC_EXPECTED_FOUND;
+		e->cas = v->cas;
+		t->value = &e->value;
 	}
-	if (!t->expected || e->state != SC_EXPECTED_WANTED ||
-	    !sc_bytes_equal(sc_memcached_expected_key(e), v->key))
-		return NULL;
-	e->state = SC_EXPECTED_FOUND;
-	e->cas = v->cas;
-	return &e->value;
+	t->value_left = v->len + 2;
+	*t->room -= v->len;
 }
 
-static void begin_value(struct sc_memcached_talk *t, struct sc_bytes line)
+static void end_talk(struct sc_memcached_talk *t)
+{
+	t->incarnation = t->server->incarnation;
+	t->done = true;
+}
+
+/* Ends the talk at a value that is too large to read; the rest has no answer yet. */
+static void cut(struct sc_memcached_talk *t, size_t at,
+		const struct sc_memcached_value_line *v)
+{
+	bool damaged = v->len > SC_MEMCACHED_VALUE_MAX;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (sc_memcached_is_ours(&t->items[i], t->me) &&
+		    t->items[i].status == SC_MISS)
+			t->items[i].status = SC_TOO_LARGE;
+	t->at = at;
+	if (at < t->n) {
+		t->items[at].status = damaged ? SC_DAMAGED : SC_TOO_LARGE;
+		t->items[at].cas = v->cas;
+	} else if (damaged) {
+		t->server->expected.state = SC_EXPECTED_DAMAGED;
+	} else {
+		sc_memcached_expected_clear(&t->server->expected);
+	}
+	t->cut = true;
+	end_talk(t);
+	sc_memcached_server_hang_up(t->server);
+}
+
+static void take_value_line(struct sc_memcached_talk *t, struct sc_bytes line)
 {
 	struct sc_memcached_value_line v;
 
@@ -225,11 +262,14 @@ static void begin_value(struct sc_memcached_talk *t, struct sc_bytes line)
 		fail_line(t, SC_FAULT_PROTOCOL, line);
 		return;
 	}
-	t->value = find_target(t, &v);
-	t->value_left = v.len + 2;
-	if (!t->value)
+	size_t i = find_asked(t, v.key);
+	if (i == t->n && !is_expected(t, v.key))
 		sc_memcached_talk_fail(t, SC_FAULT_PROTOCOL,
 				       "answered with a key that was not asked for");
+	else if (v.len > SC_MEMCACHED_VALUE_MAX || v.len > *t->room)
+		cut(t, i, &v);
+	else
+		begin_value(t, i, &v);
 }
 
 static void end_value(struct sc_memcached_talk *t)
@@ -249,7 +289,7 @@ static void take_get(struct sc_memcached_talk *t, struct sc_bytes line)
 {
 	switch (sc_memcached_word_of(line)) {
 	case SC_MEMCACHED_VALUE:
-		begin_value(t, line);
+		take_value_line(t, line);
 		break;
 	case SC_MEMCACHED_END:
 		end_answer(t);
@@ -295,7 +335,7 @@ static void take_write(struct sc_memcached_talk *t, struct sc_bytes line)
 		fail_line(t, sc_memcached_fault_of(line), line);
 		return;
 	}
-	while (t->items[t->at].server != t->me)
+	while (!sc_memcached_is_ours(&t->items[t->at], t->me))
 		t->at++;
 	t->items[t->at++].status = status;
 	t->full |= status == SC_UNAVAILABLE;
@@ -366,7 +406,10 @@ static void finish(struct sc_memcached_talk *t, size_t unused)
 	}
 	if (t->expected && e->state == SC_EXPECTED_WANTED)
 		e->state = SC_EXPECTED_MISS;
-	t->done = true;
+	end_talk(t);
+	/* The server would take what is asked next for the rest of this. */
+	if (t->sent < t->request.len)
+		sc_memcached_server_hang_up(t->server);
 }
 
 void sc_memcached_take_answer(struct sc_memcached_talk *t)
@@ -384,7 +427,7 @@ void sc_memcached_take_answer(struct sc_memcached_talk *t)
 	if (!t->done && t->answers == 0)
 		finish(t, in.len);
 	/* What is left over would be of use to the next piece only. */
-	if (t->fault != SC_FAULT_NONE)
+	if (t->fault != SC_FAULT_NONE || t->cut)
 		return;
 	if (in.len > 0)
 		memmove(buf->data, in.data, in.len);

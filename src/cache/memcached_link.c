@@ -26,6 +26,7 @@ struct calling {
 	struct sc_memcached_item *items;
 	size_t n;
 	size_t talks;
+	size_t room; /* see struct sc_memcached_talk */
 	enum sc_status status;
 	enum sc_fault fault;
 	struct sc_err *err;
@@ -72,7 +73,7 @@ void sc_memcached_close(struct sc_memcached *m)
 static void mark_failed(const struct calling *c, unsigned server)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (c->items[i].server == server)
+		if (sc_memcached_is_ours(&c->items[i], server))
 			c->items[i].status = SC_UNAVAILABLE;
 }
 
@@ -88,7 +89,7 @@ static void keep_first(struct calling *c, enum sc_fault fault, const struct sc_e
 static bool has_items(const struct calling *c, unsigned server)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (c->items[i].server == server)
+		if (sc_memcached_is_ours(&c->items[i], server))
 			return true;
 	return false;
 }
@@ -112,6 +113,7 @@ static struct sc_memcached_talk *add_talk(struct calling *c, unsigned server)
 					 .items = c->items,
 					 .n = c->n,
 					 .me = server,
+					 .room = &c->room,
 					 .request = request };
 	return t;
 }
@@ -153,17 +155,6 @@ static enum sc_status run(struct calling *c)
 	return c->status;
 }
 
-#define NOWHERE UINT32_MAX
-
-/* Those that have their answer already are on no server. */
-static void route(struct calling *c)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->items[i].server != NOWHERE)
-			c->items[i].server =
-				sc_memcached_ring_find(c->m->ring, c->items[i].key);
-}
-
 static enum sc_status check_items(const struct sc_memcached *m,
 				  struct sc_memcached_item *items, size_t n,
 				  struct sc_err *err)
@@ -174,7 +165,8 @@ static enum sc_status check_items(const struct sc_memcached *m,
 		struct sc_bytes key = items[i].key;
 
 		items[i].status = SC_UNAVAILABLE;
-		items[i].server = 0;
+		items[i].answered = false;
+		items[i].incarnation = 0;
 		for (size_t k = 0; k < key.len; k++)
 			if (key.data[k] <= ' ' || key.data[k] > '~')
 				key.len = 0;
@@ -184,16 +176,30 @@ static enum sc_status check_items(const struct sc_memcached *m,
 	return SC_OK;
 }
 
+/* Every call on items begins here: c->items is on its servers. */
+static enum sc_status begin(struct calling *c)
+{
+	enum sc_status status = check_items(c->m, c->items, c->n, c->err);
+
+	for (size_t i = 0; i < c->n && status == SC_OK; i++)
+		c->items[i].server = sc_memcached_ring_find(c->m->ring, c->items[i].key);
+	c->room = SC_MEMCACHED_GET_MAX;
+	return status;
+}
+
 /* What a read of versions brought for it. Without one it is not expected any more. */
 static bool take_expected(struct sc_memcached_server *s, struct sc_memcached_item *it)
 {
+	static const enum sc_status answers[] = { [SC_EXPECTED_MISS] = SC_MISS,
+						  [SC_EXPECTED_FOUND] = SC_OK,
+						  [SC_EXPECTED_DAMAGED] = SC_DAMAGED };
 	struct sc_memcached_expected *e = &s->expected;
-	bool asked = e->state == SC_EXPECTED_MISS || e->state == SC_EXPECTED_FOUND;
+	bool asked = e->state > SC_EXPECTED_WANTED;
 
 	if (!sc_bytes_equal(sc_memcached_expected_key(e), it->key))
 		return false;
 	if (asked) {
-		it->status = e->state == SC_EXPECTED_FOUND ? SC_OK : SC_MISS;
+		it->status = answers[e->state];
 		it->cas = e->cas;
 		sc_buf_release(&it->out);
 		it->out = sc_buf_take(&e->value);
@@ -206,7 +212,7 @@ static void take_all_expected(struct calling *c)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (take_expected(c->m->servers[c->items[i].server], &c->items[i]))
-			c->items[i].server = NOWHERE;
+			c->items[i].answered = true;
 }
 
 /* What an earlier read of versions brought and nobody took is of no use any more. */
@@ -237,8 +243,56 @@ static void add_reads(struct calling *c, enum sc_memcached_read read)
 
 static void note_incarnations(const struct calling *c)
 {
+	for (size_t k = 0; k < c->talks; k++)
+		for (size_t i = 0; i < c->n; i++)
+			if (sc_memcached_is_ours(&c->items[i], c->m->talks[k].me))
+				c->items[i].incarnation = c->m->talks[k].incarnation;
+}
+
+static bool is_to_ask_again(const struct calling *c, size_t i)
+{
+	for (size_t k = 0; k < c->talks; k++) {
+		const struct sc_memcached_talk *t = &c->m->talks[k];
+
+		if (t->me == c->items[i].server)
+			return t->cut && t->at != i;
+	}
+	return false;
+}
+
+/* What is too large to be a record is none. */
+static void keep_answer(struct sc_memcached_item *it)
+{
+	it->answered = true;
+	if (it->status == SC_DAMAGED || it->status == SC_TOO_LARGE)
+		it->status = SC_OK;
+}
+
+/* Afterwards what the talks that were cut had asked for has no answer. False: none was.
+ */
+static bool keep_answers(const struct calling *c)
+{
+	bool any = false;
+
 	for (size_t i = 0; i < c->n; i++)
-		c->items[i].incarnation = c->m->servers[c->items[i].server]->incarnation;
+		if (!c->items[i].answered && !is_to_ask_again(c, i))
+			keep_answer(&c->items[i]);
+	for (size_t k = 0; k < c->talks; k++)
+		any |= c->m->talks[k].cut;
+	return any;
+}
+
+/* All of what a server answers belongs together: it comes on one connection. Each cut
+ * takes something out of the question, so there is an end. */
+static void read_versions(struct calling *c, enum sc_memcached_read read)
+{
+	do {
+		c->talks = 0;
+		add_reads(c, read);
+		SC_IGNORE(run(c));
+		note_incarnations(c);
+		read = SC_MEMCACHED_VERSIONS_AGAIN;
+	} while (keep_answers(c));
 }
 
 enum sc_status sc_memcached_get(struct sc_memcached *m, struct sc_call *call,
@@ -247,18 +301,17 @@ enum sc_status sc_memcached_get(struct sc_memcached *m, struct sc_call *call,
 				struct sc_err *err)
 {
 	struct calling c = { .m = m, .call = call, .items = items, .n = n, .err = err };
-	enum sc_status status = check_items(m, items, n, err);
+	enum sc_status status = begin(&c);
 
 	if (status != SC_OK)
 		return status;
-	route(&c);
-	if (read == SC_MEMCACHED_GET)
-		take_all_expected(&c);
+	if (read != SC_MEMCACHED_GET) {
+		read_versions(&c, read);
+		return c.status;
+	}
+	take_all_expected(&c);
 	add_reads(&c, read);
-	status = run(&c);
-	if (read != SC_MEMCACHED_GET)
-		note_incarnations(&c);
-	return status;
+	return run(&c);
 }
 
 /* What was brought along of it is not what is stored any more. */
@@ -279,11 +332,10 @@ enum sc_status sc_memcached_write(struct sc_memcached *m, struct sc_call *call,
 				  struct sc_err *err)
 {
 	struct calling c = { .m = m, .call = call, .items = items, .n = n, .err = err };
-	enum sc_status status = check_items(m, items, n, err);
+	enum sc_status status = begin(&c);
 
 	if (status != SC_OK)
 		return status;
-	route(&c);
 	forget_expected(&c);
 	for (unsigned i = 0; i < m->n; i++) {
 		struct sc_memcached_talk *t = has_items(&c, i) ? add_talk(&c, i) : NULL;

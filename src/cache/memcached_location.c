@@ -19,11 +19,16 @@
 struct part {
 	struct sc_bytes text; /* what is left of it */
 	struct sc_bytes whole;
+	size_t at;   /* which server it is, from 1 */
+	bool secret; /* the location may hold a password */
 	struct sc_err *err;
 };
 
 static enum sc_status refuse(const struct part *p, const char *why)
 {
+	if (p->secret)
+		return sc_fail(p->err, SC_INVALID, "memcached location: server %zu: %s",
+			       p->at, why);
 	return sc_fail(p->err, SC_INVALID, "memcached location: \"%.*s\": %s",
 		       (int)(p->whole.len > 80 ? 80 : p->whole.len), p->whole.data, why);
 }
@@ -149,18 +154,24 @@ static enum sc_status parse_host(struct part *p, struct sc_memcached_host *h)
 	return SC_OK;
 }
 
-static enum sc_status parse_part(struct sc_bytes s, struct sc_memcached_host *h,
-				 struct sc_err *err)
+static bool has_scheme(struct sc_bytes s)
 {
-	struct part p = { .text = s, .whole = s, .err = err };
+	return s.len && memmem(s.data, s.len, "://", strlen("://"));
+}
 
-	if (s.len == 0)
-		return sc_fail(err, SC_INVALID,
+static enum sc_status parse_part(struct part *p, struct sc_memcached_host *h)
+{
+	bool is_unix = starts_with(p->whole, UNIX_PREFIX);
+
+	if (p->whole.len == 0)
+		return sc_fail(p->err, SC_INVALID,
 			       "memcached location: between two \",\" belongs a server");
-	enum sc_status status = take_weight(&p, h);
+	if (!is_unix && has_scheme(p->whole))
+		return refuse(p, "no scheme: host:port or unix:/path");
+	enum sc_status status = take_weight(p, h);
 	if (status != SC_OK)
 		return status;
-	return starts_with(s, UNIX_PREFIX) ? parse_unix(&p, h) : parse_host(&p, h);
+	return is_unix ? parse_unix(p, h) : parse_host(p, h);
 }
 
 static bool same(const struct sc_memcached_host *a, const struct sc_memcached_host *b)
@@ -169,22 +180,20 @@ static bool same(const struct sc_memcached_host *a, const struct sc_memcached_ho
 	       strcmp(a->address.host, b->address.host) == 0;
 }
 
-static enum sc_status add_part(struct sc_memcached_location *l, struct sc_bytes s,
-			       struct sc_err *err)
+static enum sc_status add_part(struct sc_memcached_location *l, struct part *p)
 {
 	struct sc_memcached_host *h = &l->hosts[l->n];
 
 	if (l->n == SC_MEMCACHED_SERVERS_MAX)
-		return sc_fail(err, SC_INVALID, "memcached location: at most %d servers",
+		return sc_fail(p->err, SC_INVALID,
+			       "memcached location: at most %d servers",
 			       SC_MEMCACHED_SERVERS_MAX);
-	enum sc_status status = parse_part(s, h, err);
+	enum sc_status status = parse_part(p, h);
 	if (status != SC_OK)
 		return status;
 	for (size_t i = 0; i < l->n; i++)
 		if (same(&l->hosts[i], h))
-			return sc_fail(err, SC_INVALID,
-				       "memcached location: \"%.*s\" is named twice",
-				       (int)(s.len > 80 ? 80 : s.len), s.data);
+			return refuse(p, "this server is named twice");
 	l->n++;
 	return SC_OK;
 }
@@ -194,12 +203,16 @@ enum sc_status sc_memcached_locate(const char *location,
 {
 	struct sc_memcached_location *l = sc_alloc(sizeof *l);
 	const char *at = location && location[0] ? location : DEFAULT_HOST;
+	/* A password may have a comma: then it is in several parts. */
+	bool secret = strchr(at, '@') || strstr(at, "://");
 	enum sc_status status = SC_OK;
 
 	for (bool more = true; more && status == SC_OK;) {
 		size_t n = strcspn(at, ",");
+		struct sc_bytes s = sc_bytes_of(at, n);
+		struct part p = { s, s, l->n + 1, secret, err };
 
-		status = add_part(l, sc_bytes_of(at, n), err);
+		status = add_part(l, &p);
 		more = at[n] == ',';
 		at += n + 1;
 	}

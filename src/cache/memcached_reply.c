@@ -4,7 +4,6 @@
  */
 #include "cache/memcached_reply.h"
 
-#include "slidecache/memcached_link.h"
 #include "slidecache/parse.h"
 
 size_t sc_memcached_line(struct sc_bytes in, bool *bad)
@@ -93,7 +92,7 @@ bool sc_memcached_parse_value(struct sc_bytes line, struct sc_memcached_value_li
 		return false;
 	v.key = take_word(&line);
 	if (v.key.len == 0 || !sc_parse_u64(take_word(&line), UINT32_MAX, &flags) ||
-	    !sc_parse_u64(take_word(&line), SC_MEMCACHED_VALUE_MAX, &len) ||
+	    !sc_parse_u64(take_word(&line), SIZE_MAX, &len) ||
 	    !sc_parse_u64(line, UINT64_MAX, &v.cas))
 		return false;
 	v.len = (size_t)len;

@@ -41,7 +41,7 @@ struct sc_memcached_value_line {
 	size_t len;
 	uint64_t cas;
 };
-/* "VALUE key flags bytes cas". False: it is none, or over SC_MEMCACHED_VALUE_MAX. */
+/* "VALUE key flags bytes cas". False: it is none. len may be anything. */
 bool sc_memcached_parse_value(struct sc_bytes line, struct sc_memcached_value_line *out);
 /* "STAT name value"; the value may be empty or have spaces. */
 bool sc_memcached_parse_stat(struct sc_bytes line, struct sc_bytes *name,

@@ -14,6 +14,7 @@ enum sc_memcached_expected_state {
 	SC_EXPECTED_WANTED, /* the next read of versions asks for it */
 	SC_EXPECTED_MISS,   /* asked: it is not there */
 	SC_EXPECTED_FOUND,
+	SC_EXPECTED_DAMAGED, /* asked: it is over the limit */
 };
 struct sc_memcached_expected {
 	enum sc_memcached_expected_state state;

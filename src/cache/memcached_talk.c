@@ -21,11 +21,14 @@ static void connect_server(struct sc_memcached_talk *t)
 	struct sc_memcached_server *s = t->server;
 
 	sc_memcached_server_hang_up(s);
-	s->fd = sc_address_connect(&s->remote.address);
+	s->fd = sc_target_connect(&s->remote.target, s->remote.deadline_us);
 	t->fresh = true;
 	t->connecting = true;
 	sc_memcached_ask(t);
-	if (s->fd < 0)
+	if (s->fd < 0 && errno == EINPROGRESS)
+		sc_memcached_talk_fail(t, SC_FAULT_TIMEOUT,
+				       "the resolver does not find its name in time");
+	else if (s->fd < 0)
 		sc_memcached_talk_fail(t, SC_FAULT_REFUSED, strerror(errno));
 }
 
@@ -42,14 +45,19 @@ static void handle_end(struct sc_memcached_talk *t, const char *why)
 /* False: not connected, or failed to. */
 static bool finish_connecting(struct sc_memcached_talk *t)
 {
+	struct sc_memcached_server *s = t->server;
 	int error = 0;
 	socklen_t len = sizeof error;
 
-	(void)getsockopt(t->server->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	t->connecting = false;
-	if (error != 0)
-		sc_memcached_talk_fail(t, SC_FAULT_REFUSED, strerror(error));
-	return error == 0;
+	(void)getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	t->connecting = error != 0;
+	if (error == 0)
+		return true;
+	sc_close_fd(&s->fd);
+	s->fd = sc_target_connect_next(&s->remote.target, error);
+	if (s->fd < 0)
+		sc_memcached_talk_fail(t, SC_FAULT_REFUSED, strerror(errno));
+	return false;
 }
 
 static void send_some(struct sc_memcached_talk *t)
@@ -123,12 +131,12 @@ static bool is_stale(int fd)
 	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
-/* A write cannot be sent twice, so it looks first. */
+/* What came unasked would be taken for the answer; and a write cannot be sent twice. */
 static void start(struct sc_memcached_talk *t)
 {
 	int fd = t->server->fd;
 
-	if (fd < 0 || (t->kind == SC_TALK_WRITE && is_stale(fd))) {
+	if (fd < 0 || is_stale(fd)) {
 		connect_server(t);
 		return;
 	}

@@ -25,11 +25,16 @@ struct sc_memcached_talk {
 	bool introduce; /* have the server say which process it is */
 	bool expected;	/* ask for the expected entry, too */
 	const struct sc_memcached_question *question;
+	/* Bytes that values may still have, of all talks of the call together. */
+	size_t *room;
 
 	/* How it ended. */
 	enum sc_fault fault;
 	char text[96]; /* for people, when there is a fault */
 	bool full;     /* an item was refused for want of memory */
+	/* A value was not read, see sc_memcached_get, nor what came after it. */
+	bool cut;
+	uint64_t incarnation; /* of who answered; 0: not asked, or not said */
 
 	/* How far it is. */
 	bool done;
@@ -43,10 +48,17 @@ struct sc_memcached_talk {
 	uint64_t pid;
 	uint64_t time;
 	uint64_t uptime;
-	size_t at;	      /* the item whose answer should come next */
+	/* The item whose answer should come next; at a cut, the one that was cut. */
+	size_t at;
 	struct sc_buf *value; /* being received, its CR LF counted */
 	size_t value_left;
 };
+
+/* Whether this talk asks for the item, or has asked. */
+static inline bool sc_memcached_is_ours(const struct sc_memcached_item *it, unsigned me)
+{
+	return it->server == me && !it->answered;
+}
 
 /* Holds all n of them, and ends by the deadline. Those that did not get there have a
  * fault, and their connection is gone. */

@@ -69,11 +69,11 @@ static bool is_write(const char *s)
 	return true;
 }
 
-bool sc_index_read(struct sc_bytes s, struct sc_index *out)
+bool sc_index_read(struct sc_bytes s, struct sc_bytes key, struct sc_index *out)
 {
 	struct sc_index x = { .len = 0 };
 
-	if (s.len != SC_INDEX_LEN)
+	if (s.len != SC_INDEX_LEN || key.len + SC_SUFFIX_LEN > SC_KEY_MAX)
 		return false;
 	x.len = get_u32(s.data + AT_LEN);
 	x.part_len = get_u32(s.data + AT_PART_LEN);

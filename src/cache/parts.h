@@ -31,8 +31,8 @@ SC_MUST enum sc_status sc_index_new(struct sc_bytes key, struct sc_bytes whole,
 				    size_t part_len, struct sc_index *out,
 				    struct sc_err *err);
 void sc_index_write(const struct sc_index *x, unsigned char out[SC_INDEX_LEN]);
-/* False: it is no index that sc_index_new makes. */
-bool sc_index_read(struct sc_bytes s, struct sc_index *out);
+/* False: it is no index that sc_index_new makes for this key. */
+bool sc_index_read(struct sc_bytes s, struct sc_bytes key, struct sc_index *out);
 
 size_t sc_index_parts(const struct sc_index *x);
 /* How long part i is; where it begins is i times part_len. */

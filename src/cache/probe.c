@@ -65,18 +65,18 @@ static bool ask(struct sc_probe *p, const char *question)
 	return p->sent;
 }
 
-enum sc_probe_result sc_probe_step(struct sc_probe *p, const struct sc_address *a,
+enum sc_probe_result sc_probe_step(struct sc_probe *p, struct sc_target *t,
 				   const char *question, const char *const *bad_prefixes)
 {
 	int wait_ms = p->fd < 0 ? FIRST_WAIT_MS : 0;
 	enum sc_probe_result result = SC_PROBE_WAITING;
 
 	if (p->fd < 0) {
-		p->fd = sc_address_connect(a);
+		p->fd = sc_target_connect(t, 0);
 		p->give_up_us = sc_mono_us() + p->patience_us;
 	}
 	if (p->fd < 0)
-		return SC_PROBE_DEAD;
+		return errno == EINPROGRESS ? SC_PROBE_WAITING : SC_PROBE_DEAD;
 	if (!p->sent && is_ready(p->fd, POLLOUT, wait_ms) && !ask(p, question))
 		return finish(p, SC_PROBE_DEAD);
 	if (p->sent && is_ready(p->fd, POLLIN, wait_ms))

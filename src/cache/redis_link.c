@@ -11,8 +11,11 @@
 
 #include "cache/redis_errors.h"
 #include "cache/redis_login.h"
+#include "slidecache/clock.h"
 #include "slidecache/hash.h"
 
+/* A replica is left at most so often. */
+#define LEAVE_US	 SC_US_PER_S
 #define DEFAULT_LOCATION "redis://127.0.0.1:6379/0"
 
 /* The entry that comes along with the versions. */
@@ -30,6 +33,7 @@ struct sc_redis {
 	struct sc_redis_pipe pipe;
 	struct sc_redis_identity identity;
 	struct expected expected;
+	int64_t stay_until_us; /* the connection to a replica is kept until then */
 };
 
 static void drop_answer(struct sc_redis *r)
@@ -103,7 +107,8 @@ void sc_redis_arg(struct sc_redis *r, struct sc_bytes arg)
 static enum sc_status connect_again(struct sc_redis *r, struct sc_call *call,
 				    struct sc_err *err)
 {
-	return sc_redis_login(&r->stream, &r->where, call, &r->identity, err);
+	return sc_redis_login(&r->stream, &r->remote.target, &r->where, call,
+			      &r->identity, err);
 }
 
 /* A connection that idled may have been ended by the server; what shows before anything
@@ -146,6 +151,17 @@ const struct sc_redis_reply *sc_redis_first_error(const struct sc_redis *r)
 	return NULL;
 }
 
+/* The next connection may find the new primary. */
+static void leave_replica(struct sc_redis *r)
+{
+	int64_t now_us = sc_mono_us();
+
+	if (now_us < r->stay_until_us)
+		return;
+	r->stay_until_us = now_us + LEAVE_US;
+	sc_redis_stream_close(&r->stream);
+}
+
 /* What a replica, or a server that says "later", means for the connection. */
 static enum sc_status judge(struct sc_redis *r, struct sc_call *call, struct sc_err *err)
 {
@@ -155,9 +171,8 @@ static enum sc_status judge(struct sc_redis *r, struct sc_call *call, struct sc_
 
 	if (fault == SC_FAULT_BUSY)
 		return sc_redis_fail_reply(call, error, err);
-	/* The next connection may find the new primary. */
 	if (fault == SC_FAULT_READ_ONLY)
-		sc_redis_stream_close(&r->stream);
+		leave_replica(r);
 	return SC_OK;
 }
 
@@ -174,6 +189,7 @@ static void take_expected(struct sc_redis *r)
 {
 	struct sc_redis_pipe *p = &r->pipe;
 
+	/* False, too, when it was too large. */
 	if (!r->expected.wanted)
 		return;
 	r->expected.wanted = false;
@@ -184,11 +200,34 @@ static void take_expected(struct sc_redis *r)
 		sc_redis_reply_release(&r->expected.answer);
 }
 
+/* A limit, which is nobody's fault, ended the connection: what was not read is marked. An
+ * expected entry comes last, so the versions are all there. */
+static bool mend_cut(struct sc_redis *r, enum sc_redis_run kind)
+{
+	struct sc_redis_pipe *p = &r->pipe;
+	bool only_expected = kind == SC_REDIS_VERSIONS && r->expected.wanted &&
+			     p->got + 1 == p->commands;
+
+	if (p->cut == SC_REDIS_NIL || (kind != SC_REDIS_READ && !only_expected))
+		return false;
+	sc_redis_stream_close(&r->stream);
+	r->expected.wanted = r->expected.wanted && !only_expected;
+	while (!only_expected && p->got < p->commands) {
+		p->replies[p->got++] = (struct sc_redis_reply){ .type = p->cut };
+		p->cut = SC_REDIS_UNREAD;
+	}
+	return true;
+}
+
 static enum sc_status run(struct sc_redis *r, struct sc_call *call,
 			  enum sc_redis_run kind, struct sc_err *err)
 {
 	enum sc_status status = talk(r, call, kind, err);
 
+	if (status != SC_OK && mend_cut(r, kind)) {
+		call->fault = SC_FAULT_NONE;
+		status = SC_OK;
+	}
 	if (status == SC_OK && kind == SC_REDIS_VERSIONS)
 		take_expected(r);
 	if (status == SC_OK)

@@ -138,14 +138,23 @@ static bool is_harmless(const struct sc_redis_reply *error)
 	return error->text.len >= 6 && memcmp(error->text.data, "NOPERM", 6) == 0;
 }
 
-/* login: the first so many replies must be no errors at all. */
+/* login: the first so many replies must be no errors at all. The next one is to CLIENT
+ * SETNAME, without which everything works: some servers have no such command. But it is
+ * said there, too, that a server takes no more connections. */
+static bool may_be_error(const struct sc_redis_pipe *p, size_t login, size_t i)
+{
+	bool whole = p->got == p->commands;
+
+	return i >= login && (is_harmless(&p->replies[i]) || (i == login && whole));
+}
+
 static enum sc_status check(const struct sc_redis_pipe *p, size_t login, bool auth,
 			    struct sc_call *call, struct sc_err *err)
 {
 	for (size_t i = 0; i < p->got; i++) {
 		const struct sc_redis_reply *reply = &p->replies[i];
 
-		if (reply->type != SC_REDIS_ERROR || (i >= login && is_harmless(reply)))
+		if (reply->type != SC_REDIS_ERROR || may_be_error(p, login, i))
 			continue;
 		return auth && i == 0 ? refuse_login(call, reply, err)
 				      : sc_redis_fail_reply(call, reply, err);
@@ -170,12 +179,12 @@ static enum sc_status shake_hands(struct sc_redis_stream *s, struct sc_redis_pip
 	return status;
 }
 
-enum sc_status sc_redis_login(struct sc_redis_stream *s,
+enum sc_status sc_redis_login(struct sc_redis_stream *s, struct sc_target *t,
 			      const struct sc_redis_location *l, struct sc_call *call,
 			      struct sc_redis_identity *out, struct sc_err *err)
 {
 	struct sc_redis_pipe p = { .commands = 0 };
-	enum sc_status status = sc_redis_stream_open(s, &l->address, call, err);
+	enum sc_status status = sc_redis_stream_open(s, t, call, err);
 
 	if (status != SC_OK)
 		return status;

@@ -18,7 +18,7 @@ struct sc_redis_identity {
 
 /* Connects, logs in, chooses the database, says who we are and asks who it is: one round
  * trip after the connection. On failure the stream is closed. */
-SC_MUST enum sc_status sc_redis_login(struct sc_redis_stream *s,
+SC_MUST enum sc_status sc_redis_login(struct sc_redis_stream *s, struct sc_target *t,
 				      const struct sc_redis_location *l,
 				      struct sc_call *call, struct sc_redis_identity *out,
 				      struct sc_err *err);

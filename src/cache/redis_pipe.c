@@ -11,6 +11,8 @@ void sc_redis_pipe_rewind(struct sc_redis_pipe *p)
 	for (size_t i = 0; i < p->got; i++)
 		sc_redis_reply_release(&p->replies[i]);
 	p->got = 0;
+	p->bytes = 0;
+	p->cut = SC_REDIS_NIL;
 }
 
 void sc_redis_pipe_reset(struct sc_redis_pipe *p)

@@ -7,12 +7,19 @@
 
 #include "slidecache/redis_link.h"
 
+/* Of strings that are replies to one pipeline: no reply is begun once there are more. */
+#define SC_REDIS_PIPE_MAX ((size_t)32 << 20)
+
 struct sc_redis_pipe {
 	struct sc_buf out;
 	size_t commands;
 	struct sc_redis_reply *replies; /* room for all, the first got are there */
 	size_t got;
 	size_t cap;
+	size_t bytes; /* of strings among the replies */
+	/* SC_REDIS_TOO_LARGE, SC_REDIS_UNREAD: why the next reply was not read; otherwise
+	 * SC_REDIS_NIL. */
+	enum sc_redis_type cut;
 };
 
 /* Empties it, and keeps its memory. */

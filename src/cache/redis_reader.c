@@ -126,8 +126,8 @@ void sc_redis_reader_free(struct sc_redis_reader *r)
 }
 
 /* A string that is announced and not there yet: whether it may be that long. The reader
- * stands behind the "$". */
-static bool may_come(const struct sc_redis_reader *r)
+ * stands behind the "$". SC_MISS: it may come. */
+static enum sc_status may_come(const struct sc_redis_reader *r)
 {
 	const redisReader *h = r->hiredis;
 	struct sc_bytes rest = sc_bytes_of(h->buf + h->pos, h->len - h->pos);
@@ -135,13 +135,18 @@ static bool may_come(const struct sc_redis_reader *r)
 	uint64_t len = 0;
 
 	if (rest.len > SC_REDIS_REPLY_MAX)
-		return false;
+		return SC_INVALID;
 	if (h->ridx < 0 || h->pos == 0 || h->buf[h->pos - 1] != '$')
-		return true;
+		return SC_MISS;
 	while (digits < rest.len && rest.data[digits] >= '0' && rest.data[digits] <= '9')
 		digits++;
-	return digits == 0 ||
-	       sc_parse_u64(sc_bytes_of(rest.data, digits), SC_REDIS_REPLY_MAX, &len);
+	if (digits == 0)
+		return SC_MISS;
+	if (!sc_parse_u64(sc_bytes_of(rest.data, digits), SC_REDIS_STRING_MAX, &len))
+		return SC_INVALID;
+	if (len <= SC_REDIS_REPLY_MAX)
+		return SC_MISS;
+	return h->ridx == 0 ? SC_TOO_LARGE : SC_INVALID;
 }
 
 enum sc_status sc_redis_reader_feed(struct sc_redis_reader *r, struct sc_bytes bytes,
@@ -161,9 +166,12 @@ enum sc_status sc_redis_reader_next(struct sc_redis_reader *r, struct sc_redis_r
 		return sc_fail(err, SC_INVALID, "%s",
 			       r->hiredis->err == REDIS_ERR_OOM ? "a reply is too large"
 								: r->hiredis->errstr);
-	if (!reply)
-		return may_come(r) ? SC_MISS
-				   : sc_fail(err, SC_INVALID, "a reply is too large");
+	if (!reply) {
+		enum sc_status status = may_come(r);
+
+		return status == SC_MISS ? SC_MISS
+					 : sc_fail(err, status, "a reply is too large");
+	}
 	*out = r->root;
 	r->root = (struct sc_redis_reply){ .type = SC_REDIS_NIL };
 	r->bytes = 0;

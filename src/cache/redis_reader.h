@@ -19,7 +19,11 @@ void sc_redis_reader_free(struct sc_redis_reader *r);
 /* SC_INVALID: not what a Redis server sends, or over a limit. After that only free. */
 SC_MUST enum sc_status sc_redis_reader_feed(struct sc_redis_reader *r,
 					    struct sc_bytes bytes, struct sc_err *err);
-/* SC_OK: *out is the next reply, to be released. SC_MISS: it is not complete yet. */
+/* What a server itself takes for a string, unless it is told otherwise. */
+#define SC_REDIS_STRING_MAX ((uint64_t)512 << 20)
+
+/* SC_OK: *out is the next reply, to be released. SC_MISS: it is not complete yet.
+ * SC_TOO_LARGE: it is a string that such a server may have, but over the limit. */
 SC_MUST enum sc_status sc_redis_reader_next(struct sc_redis_reader *r,
 					    struct sc_redis_reply *out,
 					    struct sc_err *err);

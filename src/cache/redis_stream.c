@@ -18,6 +18,8 @@
 #define CHUNK 65536
 /* An answer that comes within this time costs no poll: the socket waits by itself. */
 #define PATIENCE_US INT64_C(50000)
+/* Which may be so much longer, as the kernel's clock ticks. */
+#define TICKS_US INT64_C(25000)
 
 enum sc_status sc_redis_fail(struct sc_call *call, enum sc_fault fault,
 			     struct sc_err *err, const char *text)
@@ -58,45 +60,69 @@ static enum sc_fault fault_of_connect(int error)
 	return error == EACCES || error == EPERM ? SC_FAULT_DENIED : SC_FAULT_REFUSED;
 }
 
-static enum sc_status connect_to(struct sc_redis_stream *s, const struct sc_address *a,
-				 struct sc_call *call, struct sc_err *err)
+/* Waits for the connection; 0, or why there is none. */
+static enum sc_status wait_connected(struct sc_redis_stream *s, struct sc_call *call,
+				     int *error, struct sc_err *err)
 {
-	socklen_t size = sizeof(int);
-	int error = 0;
-
-	s->fd = sc_address_connect(a);
-	if (s->fd < 0)
-		return fail_errno(call, fault_of_connect(errno), err, "connecting");
+	socklen_t size = sizeof(*error);
 	enum sc_status status = wait_for(s->fd, POLLOUT, call, err);
-	if (status != SC_OK)
-		return status;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0)
-		return SC_OK;
-	errno = error;
-	return fail_errno(call, fault_of_connect(error), err, "connecting");
+
+	*error = 0;
+	if (status == SC_OK && getsockopt(s->fd, SOL_SOCKET, SO_ERROR, error, &size) != 0)
+		*error = errno;
+	return status;
 }
 
-static void set_patience(int fd)
+static enum sc_status fail_connecting(struct sc_call *call, struct sc_err *err)
+{
+	if (errno == EINPROGRESS)
+		return sc_redis_fail(call, SC_FAULT_TIMEOUT, err,
+				     "the resolver does not find its name in time");
+	return fail_errno(call, fault_of_connect(errno), err, "connecting");
+}
+
+/* At one address of the server after the other, until one does not refuse. */
+static enum sc_status connect_to(struct sc_redis_stream *s, struct sc_target *t,
+				 struct sc_call *call, struct sc_err *err)
+{
+	int error = 0;
+
+	s->fd = sc_target_connect(t, call->deadline_us);
+	while (s->fd >= 0) {
+		enum sc_status status = wait_connected(s, call, &error, err);
+
+		if (status != SC_OK)
+			sc_target_rotate(t);
+		if (status != SC_OK || error == 0)
+			return status;
+		sc_close_fd(&s->fd);
+		s->fd = sc_target_connect_next(t, error);
+	}
+	return fail_connecting(call, err);
+}
+
+/* If either fails the deadline's poll does it all. */
+static bool set_patience(int fd)
 {
 	struct timeval patience = { .tv_usec = PATIENCE_US };
 	int flags = fcntl(fd, F_GETFL);
 
-	/* If either fails the deadline's poll does it all. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
-	    flags >= 0)
-		(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	return flags >= 0 &&
+	       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ==
+		       0 &&
+	       fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
-enum sc_status sc_redis_stream_open(struct sc_redis_stream *s, const struct sc_address *a,
+enum sc_status sc_redis_stream_open(struct sc_redis_stream *s, struct sc_target *t,
 				    struct sc_call *call, struct sc_err *err)
 {
 	sc_redis_stream_close(s);
-	enum sc_status status = connect_to(s, a, call, err);
+	enum sc_status status = connect_to(s, t, call, err);
 	if (status != SC_OK) {
 		sc_redis_stream_close(s);
 		return status;
 	}
-	set_patience(s->fd);
+	s->patient = set_patience(s->fd);
 	s->reader = sc_redis_reader_new();
 	return SC_OK;
 }
@@ -107,6 +133,7 @@ void sc_redis_stream_close(struct sc_redis_stream *s)
 	s->fd = -1;
 	sc_redis_reader_free(s->reader);
 	s->reader = NULL;
+	s->patient = false;
 }
 
 bool sc_redis_stream_is_quiet(const struct sc_redis_stream *s)
@@ -134,18 +161,30 @@ static void send_more(const struct sc_redis_stream *s, const struct sc_redis_pip
 	}
 }
 
+static enum sc_status cut(struct sc_redis_pipe *p, enum sc_redis_type why,
+			  struct sc_call *call, struct sc_err *err)
+{
+	p->cut = why;
+	return sc_redis_fail(call, SC_FAULT_PROTOCOL, err, "a reply is too large");
+}
+
 static enum sc_status take_replies(struct sc_redis_stream *s, struct sc_redis_pipe *p,
 				   struct sc_call *call, struct sc_err *err)
 {
 	enum sc_status status = SC_OK;
 
 	while (status == SC_OK && p->got < p->commands) {
+		if (p->bytes > SC_REDIS_PIPE_MAX)
+			return cut(p, SC_REDIS_UNREAD, call, err);
 		status = sc_redis_reader_next(s->reader, &p->replies[p->got], err);
-		p->got += status == SC_OK;
+		if (status == SC_OK)
+			p->bytes += p->replies[p->got++].text.len;
 	}
 	if (status == SC_OK && !sc_redis_reader_is_empty(s->reader))
 		return sc_redis_fail(call, SC_FAULT_PROTOCOL, err,
 				     "more answers than questions");
+	if (status == SC_TOO_LARGE)
+		return cut(p, SC_REDIS_TOO_LARGE, call, err);
 	if (status != SC_INVALID)
 		return SC_OK;
 	call->fault = SC_FAULT_PROTOCOL;
@@ -172,9 +211,9 @@ static enum sc_status receive(struct sc_redis_stream *s, struct sc_redis_pipe *p
 	return take_replies(s, p, call, err);
 }
 
-static bool has_patience(const struct sc_call *call)
+static bool has_patience(const struct sc_redis_stream *s, const struct sc_call *call)
 {
-	return call->deadline_us - sc_mono_us() >= PATIENCE_US;
+	return s->patient && call->deadline_us - sc_mono_us() >= PATIENCE_US + TICKS_US;
 }
 
 enum sc_status sc_redis_stream_exchange(struct sc_redis_stream *s,
@@ -187,7 +226,7 @@ enum sc_status sc_redis_stream_exchange(struct sc_redis_stream *s,
 	while (status == SC_OK && p->got < p->commands) {
 		send_more(s, p, &sent);
 		bool all_sent = sent >= p->out.len;
-		bool patient = all_sent && has_patience(call);
+		bool patient = all_sent && has_patience(s, call);
 		if (!patient)
 			status = wait_for(s->fd, all_sent ? POLLIN : POLLIN | POLLOUT,
 					  call, err);

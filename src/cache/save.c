@@ -11,6 +11,8 @@
 
 /* On a server even what never ends does: by then it is unreachable, or is set again. */
 #define FORGET_S_MAX (INT64_C(30) * 86400)
+/* What a server that is well needs for a removal, and more. */
+#define TIDY_US (SC_US_PER_S / 100)
 
 void sc_save_release(struct sc_save *s)
 {
@@ -223,6 +225,14 @@ enum sc_status sc_save(struct sc_cache *c, struct sc_call *call, const struct sc
 		       s->payload.len, c->value_max);
 }
 
+bool sc_call_may_tidy(const struct sc_cache *c, const struct sc_call *call)
+{
+	int64_t half_us = c->o.timeout_ms * (SC_US_PER_S / 2000);
+	int64_t need_us = half_us < TIDY_US ? half_us : TIDY_US;
+
+	return call->deadline_us - sc_mono_us() >= need_us;
+}
+
 void sc_drop_parts(struct sc_cache *c, struct sc_call *call, struct sc_bytes key,
 		   const struct sc_index *x)
 {
@@ -237,7 +247,7 @@ void sc_drop_parts(struct sc_cache *c, struct sc_call *call, struct sc_bytes key
 		for (; n < SC_SLICE_ITEMS && first + n < parts; n++)
 			items[n].key = sc_index_part_key(x, key, first + n, keys[n]);
 		/* What stays is unreachable, and goes by its time to live. */
-		if (sc_call_left_ms(call) == 0 ||
+		if (!sc_call_may_tidy(c, call) ||
 		    c->ops->del(c->backend, call, items, n, &ignored) != SC_OK)
 			return;
 	}

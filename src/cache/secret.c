@@ -18,11 +18,11 @@ static enum sc_status check_file(const char *path, int fd, struct sc_err *err)
 	struct stat st = { .st_size = 0 };
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return sc_fail(err, SC_INVALID, "secret_file %.150s: is no regular file",
+		return sc_fail(err, SC_INVALID, "secret_file: %.150s: is no regular file",
 			       path);
 	if ((st.st_mode & 0007) != 0)
 		return sc_fail(err, SC_INVALID,
-			       "secret_file %.150s: open to everybody; use mode 0600 or "
+			       "secret_file: %.150s: open to everybody; use mode 0600 or "
 			       "0640",
 			       path);
 	return SC_OK;
@@ -57,11 +57,11 @@ static enum sc_status read_secret(const char *path, int fd,
 		sc_mac_key(sc_bytes_of(text, (size_t)len), out);
 	sc_wipe(text, sizeof text);
 	if (len < 0)
-		return sc_fail(err, SC_INVALID, "secret_file %.150s: cannot be read",
+		return sc_fail(err, SC_INVALID, "secret_file: %.150s: cannot be read",
 			       path);
 	if (len < SECRET_MIN || len > SECRET_MAX)
 		return sc_fail(err, SC_INVALID,
-			       "secret_file %.150s: must have %d to %d bytes", path,
+			       "secret_file: %.150s: must have %d to %d bytes", path,
 			       SECRET_MIN, SECRET_MAX);
 	return SC_OK;
 }
@@ -73,8 +73,8 @@ enum sc_status sc_secret_read(const char *path, unsigned char out[SC_MAC_KEY_LEN
 	SC_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
-		return sc_fail(err, SC_INVALID, "secret_file %.150s: %s", path,
-			       strerror(errno));
+		return sc_fail(err, errno == EACCES ? SC_DENIED : SC_INVALID,
+			       "secret_file: %.150s: %s", path, strerror(errno));
 	enum sc_status status = check_file(path, fd, err);
 	return status == SC_OK ? read_secret(path, fd, out, err) : status;
 }

@@ -150,6 +150,21 @@ const struct sc_option *sc_option_find(const char *name)
 	return NULL;
 }
 
+const char *sc_conf_option_below(const char *section, struct sc_bytes leaf)
+{
+	size_t n = strlen(section);
+
+	for (size_t i = 0; i < sc_options_count; i++) {
+		const char *name = sc_options[i].name;
+		const char *last = strrchr(name, '.');
+
+		if (last && strncmp(name, section, n) == 0 && name[n] == '.' &&
+		    sc_bytes_is(leaf, last + 1))
+			return name;
+	}
+	return NULL;
+}
+
 bool sc_option_is_section(const char *name)
 {
 	size_t n = strlen(name);
@@ -208,8 +223,32 @@ static const char *nearest_option(const char *name)
 	return best;
 }
 
+/* "caches.x" and what is below it, where x is no cache. */
+static bool names_no_cache(const char *name)
+{
+	static const char section[] = "caches.";
+	size_t n = strlen(section);
+
+	if (strncmp(name, section, n) != 0)
+		return false;
+	for (size_t i = 0; i < SC_CONF_CACHES; i++) {
+		const char *cache = sc_conf_cache_names[i];
+
+		if (strcspn(name + n, ".") == strlen(cache) &&
+		    strncmp(name + n, cache, strlen(cache)) == 0)
+			return false;
+	}
+	return true;
+}
+
 enum sc_status sc_option_unknown(const char *name, struct sc_err *err)
 {
+	if (names_no_cache(name))
+		return sc_fail(err, SC_INVALID,
+			       "unknown option \"%.60s\"; the caches are \"%s\" and "
+			       "\"%s\"",
+			       name, sc_conf_cache_names[SC_CACHE_DEFAULT],
+			       sc_conf_cache_names[SC_CACHE_TILES]);
 	if (sc_option_is_section(name))
 		return sc_fail(err, SC_INVALID, "\"%.60s\" is a section, not an option",
 			       name);

@@ -22,6 +22,7 @@ static const struct {
 	void (*run)(struct sc_doctor *d);
 } checks[] = {
 	{ "configuration", check_configuration },
+	{ "configuration", sc_doctor_secrets },
 	{ "user", sc_doctor_user },
 	{ "slides.root", sc_doctor_slides },
 	{ "slides.catalogue", sc_doctor_catalogue },
@@ -138,6 +139,15 @@ static void print_sum(const struct sc_doctor *d)
 	       d->counts[SC_ADVICE_WARNING], d->counts[SC_ADVICE_FAILURE]);
 }
 
+static void release(struct sc_doctor *d)
+{
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		sc_cache_close(d->caches[i]);
+	sc_buf_release(&d->told);
+	sc_buf_release(&d->known_fix);
+	sc_buf_release(&d->json);
+}
+
 enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err)
 {
 	struct sc_doctor d = { .ctl = ctl, .conf = ctl->conf };
@@ -156,7 +166,7 @@ enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err)
 		print_json(&d);
 	else
 		print_sum(&d);
-	sc_buf_release(&d.json);
+	release(&d);
 	failures = d.counts[SC_ADVICE_FAILURE];
 	if (failures > 0)
 		return sc_fail(err, SC_UNAVAILABLE, "doctor: %u failure%s", failures,

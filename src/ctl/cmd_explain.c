@@ -33,7 +33,7 @@ enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err)
 	enum sc_status status = sc_ctl_arguments(ctl, 1, 1, err);
 
 	if (!status)
-		status = sc_app_open(ctl->conf, &app, err);
+		status = sc_app_open(ctl->conf, SC_APP_LOOK, &app, err);
 	if (status)
 		return status;
 	status = sc_app_explain(app, ctl->argv[0], facts, &n, err);

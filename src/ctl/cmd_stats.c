@@ -18,7 +18,31 @@ static void put_number(const struct sc_ctl *ctl, struct sc_buf *out, const char 
 	sc_json_key(out, name);
 	sc_json_int(out, (int64_t)value);
 	if (!ctl->json)
-		printf("%-20s %llu\n", name, (unsigned long long)value);
+		printf("%-22s %llu\n", name, (unsigned long long)value);
+}
+
+/* People are not told of kinds of errors that there were none of. */
+static void put_metric(const struct sc_ctl *ctl, struct sc_buf *out, const char *name,
+		       uint64_t value)
+{
+	struct sc_ctl quiet = *ctl;
+
+	quiet.json = ctl->json || (value == 0 && strncmp(name, "errors_", 7) == 0);
+	put_number(&quiet, out, name, value);
+}
+
+/* A server tells of all that it holds, for whomever. */
+static void put_held(const struct sc_ctl *ctl, struct sc_buf *out, int i,
+		     const char *name, uint64_t value)
+{
+	bool whole = sc_ctl_is_server(ctl->conf->caches[i].backend);
+	char label[32];
+
+	(void)snprintf(label, sizeof(label), "%s (whole server)", name);
+	sc_json_key(out, name);
+	sc_json_int(out, (int64_t)value);
+	if (!ctl->json)
+		printf("%-22s %llu\n", whole ? label : name, (unsigned long long)value);
 }
 
 static void put_text(const struct sc_ctl *ctl, struct sc_buf *out, const char *name,
@@ -31,7 +55,7 @@ static void put_text(const struct sc_ctl *ctl, struct sc_buf *out, const char *n
 	if (ctl->json || !*value)
 		return;
 	sc_ctl_put_printable(&line, value);
-	printf("%-20s %s\n", name, (const char *)line.data);
+	printf("%-22s %s\n", name, (const char *)line.data);
 }
 
 static enum sc_status ask_contents(const struct sc_ctl *ctl, int i,
@@ -53,7 +77,7 @@ static void put_unknown(const struct sc_ctl *ctl, struct sc_buf *out, const char
 	sc_json_key(out, name);
 	sc_json_null(out);
 	if (!ctl->json)
-		printf("%-20s unknown\n", name);
+		printf("%-22s unknown\n", name);
 }
 
 /* A store that cannot be asked is a state, not a failure of this command. */
@@ -70,8 +94,8 @@ static void put_contents(const struct sc_ctl *ctl, struct sc_buf *out, int i)
 		put_unknown(ctl, out, "bytes");
 		return;
 	}
-	put_number(ctl, out, "entries", stats.entries);
-	put_number(ctl, out, "bytes", stats.bytes);
+	put_held(ctl, out, i, "entries", stats.entries);
+	put_held(ctl, out, i, "bytes", stats.bytes);
 }
 
 static void put_cache(const struct sc_ctl *ctl, struct sc_buf *out, int i)
@@ -84,7 +108,7 @@ static void put_cache(const struct sc_ctl *ctl, struct sc_buf *out, int i)
 	sc_json_key(out, "backend");
 	sc_json_str(out, ctl->conf->caches[i].backend);
 	for (int m = 0; m < SC_CACHE_METRIC_COUNT; m++)
-		put_number(ctl, out, sc_cache_metric_name((enum sc_cache_metric)m),
+		put_metric(ctl, out, sc_cache_metric_name((enum sc_cache_metric)m),
 			   sc_cache_metric_value((unsigned)i, (enum sc_cache_metric)m));
 	put_contents(ctl, out, i);
 	sc_json_end(out, '}');

@@ -14,8 +14,12 @@
 #include "slidecache/conf.h"
 #include "slidecache/version.h"
 
+/* How long a change of versions may take: somebody waits. */
+#define SC_CTL_WAIT_MS 2000
+
 struct sc_ctl {
 	const struct sc_conf *conf;
+	const char *config; /* the file that conf was read from; it may not be there */
 	bool json;
 	char actor[64]; /* who changes versions: recorded with the change */
 	int argc;	/* of the command's own arguments */
@@ -42,7 +46,10 @@ enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
 				struct sc_err *err);
 /* As root: becomes the user whom state_dir belongs to. */
 enum sc_status sc_ctl_become_owner(const struct sc_conf *conf, struct sc_err *err);
-/* Opens the configured version store; changes are recorded as this user's. */
+/* Whether what this backend keeps is kept by a server, for whomever. */
+bool sc_ctl_is_server(const char *backend);
+/* Opens the configured version store; a change may take SC_CTL_WAIT_MS, and changes are
+ * recorded as this user's. */
 enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
 				    struct sc_err *err);
 /* Prints a finished JSON document and a newline. */

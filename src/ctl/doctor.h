@@ -3,7 +3,8 @@
  * Private to src/ctl: what a check of "doctor" gets, and the checks.
  *
  * A check looks at one thing and says what it found, once for each finding; it changes
- * nothing, and waits two seconds at most. The table of checks is in cmd_doctor.c.
+ * nothing that lasts, and waits two seconds at most. The table of checks is in
+ * cmd_doctor.c.
  */
 #ifndef SLIDECACHE_DOCTOR_H
 #define SLIDECACHE_DOCTOR_H
@@ -19,6 +20,9 @@ struct sc_doctor {
 	char subject[64]; /* of the check that runs: the option or thing it is about */
 	struct sc_buf json;
 	unsigned counts[SC_ADVICE_FAILURE + 1];
+	struct sc_cache *caches[SC_CONF_CACHES]; /* that were opened */
+	struct sc_buf known_fix; /* of a failure of this server that was told before */
+	struct sc_buf told;	 /* a line for each finding about a server */
 };
 
 void sc_doctor_ok(struct sc_doctor *d, const char *fmt, ...) SC_PRINTF(2, 3);
@@ -31,6 +35,8 @@ void sc_doctor_fail(struct sc_doctor *d, const char *fix, const char *fmt, ...)
 void sc_doctor_say(void *arg, enum sc_advice advice, const char *finding,
 		   const char *fix);
 
+/* doctor_secrets.c */
+void sc_doctor_secrets(struct sc_doctor *d);
 /* doctor_places.c */
 void sc_doctor_user(struct sc_doctor *d);
 void sc_doctor_slides(struct sc_doctor *d);
@@ -45,6 +51,7 @@ bool sc_doctor_ask(int fd, const char *base_path);
 /* doctor_stores.c */
 void sc_doctor_caches(struct sc_doctor *d);
 void sc_doctor_versions(struct sc_doctor *d);
+/* doctor_together.c */
 void sc_doctor_together(struct sc_doctor *d);
 /* doctor_packages.c */
 void sc_doctor_packages(struct sc_doctor *d);

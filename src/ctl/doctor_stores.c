@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * doctor: the caches and the version store. What is to be known of a server, its backend
- * asks it (sc_cache_advise); this asks what belongs together.
+ * asks it (sc_cache_advise); then an entry goes there and back, as a worker's would.
+ *
+ * Caches and versions on one server: what it says of itself is told once. The caches stay
+ * open until the doctor ends, so that a server that does not answer is waited for once.
  */
 #include "ctl/doctor.h"
 
@@ -11,162 +14,175 @@
 
 #include "slidecache/app.h"
 
-static bool is_server(const char *backend)
-{
-	return strcmp(backend, "embedded") != 0 && strcmp(backend, "null") != 0;
-}
-
 /* Opening an embedded store would make it, as whoever runs this. */
 static bool is_made(struct sc_doctor *d, const char *location)
 {
-	if (access(location, F_OK) == 0)
+	SC_AUTO_BUF data = SC_BUF_INIT;
+
+	sc_buf_printf(&data, "%s/data.mdb", location);
+	if (access((const char *)data.data, F_OK) == 0)
 		return true;
 	sc_doctor_ok(d, "embedded: %s is not there yet, the service makes it", location);
 	return false;
 }
 
-/* Opens and asks it, as a worker does. */
-static void check_embedded(struct sc_doctor *d, const struct sc_cache_options *o)
+static void replace(struct sc_buf *b, const char *text)
+{
+	sc_buf_reset(b);
+	sc_buf_str(b, text);
+}
+
+/* Drops what was said before of the same server, but for how a failure is mended: for the
+ * failure that follows from it. An sc_advice_fn. */
+static void say_once(void *arg, enum sc_advice advice, const char *finding,
+		     const char *fix)
+{
+	struct sc_doctor *d = arg;
+	SC_AUTO_BUF line = SC_BUF_INIT;
+
+	sc_buf_printf(&line, "\n%s\n", finding);
+	if (d->told.len > 0 &&
+	    strstr((const char *)d->told.data, (const char *)line.data)) {
+		if (advice == SC_ADVICE_FAILURE)
+			replace(&d->known_fix, fix);
+		return;
+	}
+	sc_buf_append(&d->told, line.data, line.len);
+	sc_doctor_say(d, advice, finding, fix);
+}
+
+/* A failure of what is checked now; failures: how many there were before it. If another
+ * one was told meanwhile that is the reason, with its own fix. */
+static void fail_store(struct sc_doctor *d, unsigned failures, const char *fix,
+		       const struct sc_err *err)
+{
+	if (d->counts[SC_ADVICE_FAILURE] == failures)
+		sc_doctor_fail(d,
+			       d->known_fix.len ? (const char *)d->known_fix.data : fix,
+			       "%s", err->text);
+}
+
+/* Under a version that the service never has. */
+static enum sc_status go_there_and_back(struct sc_cache *cache, struct sc_err *err)
+{
+	static const char version[] = "doctor";
+	struct sc_bytes item = sc_bytes_str("doctor");
+	struct sc_bytes value = sc_bytes_str("there and back");
+	SC_AUTO_ENTRY found = SC_ENTRY_INIT;
+	enum sc_status status =
+		sc_cache_set(cache, version, item, "text/plain", value, err);
+
+	if (!status)
+		status = sc_cache_get(cache, version, item, &found, err);
+	if (status == SC_MISS)
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "what was just stored is not there any more");
+	if (!status && !sc_bytes_equal(sc_buf_bytes(&found.value), value))
+		return sc_fail(err, SC_DAMAGED, "what was just stored has changed");
+	return status ? status : sc_cache_delete(cache, version, item, err);
+}
+
+static const char *fix_for(const struct sc_cache_options *o)
+{
+	return sc_ctl_is_server(o->backend)
+		       ? "see what is said of that server, and its log; until then "
+			 "everything is rendered"
+		       : "see the service's log; an embedded cache may be removed while "
+			 "the service is stopped";
+}
+
+static void try_entry(struct sc_doctor *d, int i, const struct sc_cache_options *o,
+		      unsigned failures)
 {
 	struct sc_cache_stats stats = { .entries = 0 };
-	struct sc_cache *cache = NULL;
 	struct sc_err err;
-	enum sc_status status = SC_OK;
+	enum sc_status status = sc_cache_open(o, &d->caches[i], &err);
 
-	if (!is_made(d, o->location))
-		return;
-	status = sc_cache_open(o, &cache, &err);
 	if (!status)
-		status = sc_cache_stats(cache, &stats, &err);
-	sc_cache_close(cache);
+		status = go_there_and_back(d->caches[i], &err);
+	if (!status && !sc_ctl_is_server(o->backend))
+		status = sc_cache_stats(d->caches[i], &stats, &err);
 	if (status)
-		sc_doctor_fail(d,
-			       "see the service's log; an embedded cache may be removed "
-			       "while the service is stopped",
-			       "%s", err.text);
+		fail_store(d, failures, fix_for(o), &err);
+	else if (sc_ctl_is_server(o->backend))
+		sc_doctor_ok(d, "%s: an entry was stored, read and removed", o->backend);
 	else
 		sc_doctor_ok(d, "embedded: %llu entries, %llu MiB",
 			     (unsigned long long)stats.entries,
 			     (unsigned long long)(stats.bytes >> 20));
 }
 
+static void check_cache(struct sc_doctor *d, int i)
+{
+	struct sc_cache_options o = sc_app_cache_options(d->conf, i);
+	unsigned failures = d->counts[SC_ADVICE_FAILURE];
+
+	sc_buf_reset(&d->known_fix);
+	o.timeout_ms = SC_DOCTOR_WAIT_MS;
+	(void)snprintf(d->subject, sizeof(d->subject), "caches.%s", o.name);
+	sc_cache_advise(&o, sc_ctl_is_server(o.backend) ? say_once : sc_doctor_say, d);
+	if (strcmp(o.backend, "null") == 0)
+		sc_doctor_ok(d, "null: nothing is kept");
+	else if (strcmp(o.backend, "embedded") != 0 || is_made(d, o.location))
+		try_entry(d, i, &o, failures);
+}
+
 void sc_doctor_caches(struct sc_doctor *d)
 {
-	for (int i = 0; i < SC_CONF_CACHES; i++) {
-		struct sc_cache_options o = sc_app_cache_options(d->conf, i);
+	for (int i = 0; i < SC_CONF_CACHES; i++)
+		check_cache(d, i);
+}
 
-		(void)snprintf(d->subject, sizeof(d->subject), "caches.%s", o.name);
-		sc_cache_advise(&o, sc_doctor_say, d);
-		if (strcmp(o.backend, "embedded") == 0)
-			check_embedded(d, &o);
-		else if (strcmp(o.backend, "null") == 0)
-			sc_doctor_ok(d, "null: nothing is kept");
-	}
+/* What its server says of itself, and whether it lets us keep versions. */
+static void advise_versions(struct sc_doctor *d)
+{
+	const struct sc_cache_options o = {
+		.name = "versions",
+		.backend = d->conf->versions.backend,
+		.location = d->conf->versions.location,
+		.key_prefix = d->conf->versions.key_prefix,
+		.timeout_ms = SC_DOCTOR_WAIT_MS,
+		.max_value_kb = 1, /* versions are small */
+	};
+
+	if (sc_ctl_is_server(o.backend))
+		sc_cache_advise(&o, say_once, d);
+}
+
+/* Listing them, or reading one that is missing, would make them: no name is read. */
+static enum sc_status read_versions(struct sc_doctor *d, struct sc_err *err)
+{
+	struct sc_versions *store = NULL;
+	struct sc_version none;
+	enum sc_status status = sc_ctl_open_versions(d->ctl, &store, err);
+
+	if (!status)
+		status = sc_versions_get(store, NULL, 0, &none, err);
+	sc_versions_close(store);
+	return status;
 }
 
 void sc_doctor_versions(struct sc_doctor *d)
 {
-	SC_AUTO_FREE struct sc_version *all = NULL;
-	struct sc_versions *store = NULL;
-	struct sc_err err;
-	size_t n = 0;
 	const char *backend = d->conf->versions.backend;
-	enum sc_status status = SC_OK;
+	bool server = sc_ctl_is_server(backend);
+	unsigned failures = d->counts[SC_ADVICE_FAILURE];
+	struct sc_err err;
 
-	if (!is_server(backend) && !is_made(d, d->conf->versions.location))
+	if (!server && !is_made(d, d->conf->versions.location))
 		return;
-	status = sc_ctl_open_versions(d->ctl, &store, &err);
-	if (!status)
-		status = sc_versions_list(store, &all, &n, &err);
-	sc_versions_close(store);
+	sc_buf_reset(&d->known_fix);
+	advise_versions(d);
+	enum sc_status status = read_versions(d, &err);
 	if (status)
-		sc_doctor_fail(d,
-			       is_server(backend)
-				       ? "start that server, or set versions.location; "
-					 "until then no cache is used"
-				       : "let the service's user write that folder",
-			       "%s", err.text);
-	else if (is_server(backend))
-		sc_doctor_ok(d, "%s: %zu versioned caches", backend, n);
+		fail_store(d, failures,
+			   server ? "start that server, or set versions.location; "
+				    "until then no cache is used"
+				  : "let the service's user write that folder",
+			   &err);
+	else if (server)
+		sc_doctor_ok(d, "%s: they can be read", backend);
 	else
-		sc_doctor_ok(d, "%s in %s: %zu versioned caches", backend,
-			     d->conf->versions.location, n);
-}
-
-/* One host of a location, without scheme and password: is it this machine? */
-static bool host_is_here(const char *host, size_t n)
-{
-	static const char *const here[] = { "127.", "localhost", "[::1]", "/", "unix:" };
-
-	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
-		if (n >= strlen(here[i]) && strncmp(host, here[i], strlen(here[i])) == 0)
-			return true;
-	return n == 0;
-}
-
-/* "redis://user:password@host:port/db", "host:port,host:port", "unix:/path", "" */
-static bool location_is_here(const char *location)
-{
-	const char *scheme = strstr(location, "://");
-	const char *at = NULL;
-
-	if (scheme) {
-		location = scheme + 3;
-		at = memchr(location, '@', strcspn(location, "/"));
-	}
-	if (at)
-		location = at + 1;
-	for (;;) {
-		size_t n = strcspn(location, ",");
-
-		if (!host_is_here(location, n))
-			return false;
-		if (location[n] == '\0')
-			return true;
-		location += n + 1;
-	}
-}
-
-/* Hosts that share entries and not versions would serve what others invalidated. */
-static void check_shared(struct sc_doctor *d, int i)
-{
-	SC_AUTO_BUF fix = SC_BUF_INIT;
-
-	if (location_is_here(d->conf->caches[i].location))
-		return;
-	sc_buf_printf(&fix,
-		      "set versions.backend to %s and versions.location to that of "
-		      "caches.%s",
-		      d->conf->caches[i].backend, sc_conf_cache_names[i]);
-	sc_doctor_warn(d, (const char *)fix.data,
-		       "caches.%s is on another host, the versions are on this one: "
-		       "hosts that share the cache must share the versions",
-		       sc_conf_cache_names[i]);
-}
-
-/* Who names the same server in the same words shares a connection and a round trip. */
-static bool is_same_server(const struct sc_conf *conf, const struct sc_conf_cache *c)
-{
-	if (strcmp(c->backend, conf->versions.backend) != 0)
-		return false;
-	return strcmp(c->backend, "redis") != 0 ||
-	       strcmp(c->location, conf->versions.location) == 0;
-}
-
-void sc_doctor_together(struct sc_doctor *d)
-{
-	for (int i = 0; i < SC_CONF_CACHES; i++) {
-		const struct sc_conf_cache *c = &d->conf->caches[i];
-
-		if (!is_server(c->backend))
-			continue;
-		if (!is_server(d->conf->versions.backend))
-			check_shared(d, i);
-		else if (!is_same_server(d->conf, c))
-			sc_doctor_warn(d,
-				       "give both the same backend and the same location",
-				       "caches.%s and the versions are kept apart: a hit "
-				       "costs two round trips",
-				       sc_conf_cache_names[i]);
-	}
+		sc_doctor_ok(d, "%s in %s: they can be read", backend,
+			     d->conf->versions.location);
 }

@@ -7,6 +7,7 @@
 #include "ctl/ctl.h"
 
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,7 +46,11 @@ static void print_help(FILE *out)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		(void)fprintf(out, "  %s %s\n      %s\n", commands[i].name,
 			      commands[i].usage, commands[i].help);
-	(void)fputs("\nExit code: 0 ok, 1 failed, 2 usage.\n", out);
+	(void)fputs(
+		"\nA server that keeps the versions has 2 seconds for a change of them; "
+		"then the command\nfails, and the change may have happened or not.\n"
+		"\nExit code: 0 ok, 1 failed, 2 usage.\n",
+		out);
 }
 
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
@@ -66,6 +71,7 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 		.location = ctl->conf->versions.location,
 		.key_prefix = ctl->conf->versions.key_prefix,
 		.call_ms = (int)ctl->conf->versions.timeout_ms,
+		.timeout_ms = SC_CTL_WAIT_MS,
 	};
 	enum sc_status status = sc_versions_open(&o, out, err);
 
@@ -75,13 +81,27 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 	return SC_OK;
 }
 
-/* Whoever called, also where sudo or sc_ctl_become_owner changes the user. */
+bool sc_ctl_is_server(const char *backend)
+{
+	return strcmp(backend, "embedded") != 0 && strcmp(backend, "null") != 0;
+}
+
+/* "slidecachectl (root)": whoever called, also where sudo or sc_ctl_become_owner changes
+ * the user. */
 static void name_actor(struct sc_ctl *ctl)
 {
 	const char *login = getenv("SUDO_USER");
+	const struct passwd *pw = getpwuid(getuid());
 
-	(void)snprintf(ctl->actor, sizeof(ctl->actor), "slidecachectl (%.32s%suid %u)",
-		       login ? login : "", login ? ", " : "", (unsigned)getuid());
+	if (login && *login && pw)
+		(void)snprintf(ctl->actor, sizeof(ctl->actor),
+			       "slidecachectl (%.20s as %.20s)", login, pw->pw_name);
+	else if (pw)
+		(void)snprintf(ctl->actor, sizeof(ctl->actor), "slidecachectl (%.40s)",
+			       pw->pw_name);
+	else
+		(void)snprintf(ctl->actor, sizeof(ctl->actor), "slidecachectl (uid %u)",
+			       (unsigned)getuid());
 }
 
 void sc_ctl_print(const struct sc_buf *json)
@@ -221,6 +241,7 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 		return status;
 	name_actor(&ctl);
 	ctl.conf = conf;
+	ctl.config = overrides.config ? overrides.config : SC_CONF_DEFAULT_FILE;
 	ctl.argc = argc - optind - 1;
 	ctl.argv = argv + optind + 1;
 	status = run_command(argv[optind], &ctl, err);

@@ -88,14 +88,9 @@ enum sc_status sc_server_check(const struct sc_conf *conf, struct sc_err *err)
 {
 	struct sc_listen_address address;
 
-	/* The names of backends are src/cache's to know. */
-	for (int i = 0; i < SC_CONF_CACHES; i++)
-		if (!sc_cache_backend_known(conf->caches[i].backend))
-			return sc_fail(err, SC_INVALID,
-				       "caches.%s.backend: \"%.40s\" is none of %s",
-				       sc_conf_cache_names[i], conf->caches[i].backend,
-				       sc_cache_backend_names());
-	return sc_listen_parse(conf->listen, &address, err);
+	if (sc_listen_parse(conf->listen, &address, err) != SC_OK)
+		return err->status;
+	return sc_stores_options_check(conf, err);
 }
 
 /* What may need root. */
@@ -128,6 +123,7 @@ static enum sc_status prepare(struct server *s, struct sc_err *err)
 	sc_buf_printf(&metrics, "%s/metrics", s->conf->state_dir);
 	if (sc_user_become(&s->user, err) != SC_OK ||
 	    check_access(s->conf, err) != SC_OK ||
+	    sc_stores_options_check(s->conf, err) != SC_OK ||
 	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK)
 		return err->status;
 	sc_user_peers(s->conf, &s->peers, &s->npeers);

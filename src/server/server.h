@@ -14,7 +14,8 @@ enum sc_action { SC_RUN, SC_EXIT_OK, SC_EXIT_FAILED, SC_EXIT_USAGE };
  * caller's. */
 enum sc_action sc_command_line(int argc, char **argv, struct sc_conf **conf);
 
-/* What can be wrong though every option is valid by itself; touches no store. */
+/* What can be wrong though every option is valid by itself; touches no store. SC_DENIED:
+ * all but a secret file that this user may not read. */
 SC_MUST enum sc_status sc_server_check(const struct sc_conf *conf, struct sc_err *err);
 /* Runs until it is told to stop. */
 SC_MUST enum sc_status sc_server_run(const struct sc_conf *conf, struct sc_err *err);

@@ -5,8 +5,61 @@
  */
 #include "stores.h"
 
+#include <stdio.h>
+
 #include "slidecache/app.h"
 #include "slidecache/log.h"
+#include "slidecache/version.h"
+
+/* "split: ..." below "caches.default": "caches.default.options.split: ..." */
+static enum sc_status fail_option(const char *section, struct sc_err *err)
+{
+	size_t n = strcspn(err->text, ":");
+	const char *name = sc_conf_option_below(section, sc_bytes_of(err->text, n));
+
+	if (!name)
+		return sc_fail_in(err, section);
+	memmove(err->text, err->text + n, strlen(err->text + n) + 1);
+	struct sc_err rest = *err;
+	return sc_fail(err, rest.status, "%.60s%.190s", name, rest.text);
+}
+
+static enum sc_status check_cache(const struct sc_conf *conf, int i, struct sc_err *err)
+{
+	struct sc_cache_options o = sc_app_cache_options(conf, i);
+	char section[64];
+
+	if (sc_cache_options_check(&o, err) == SC_OK)
+		return SC_OK;
+	(void)snprintf(section, sizeof(section), "caches.%s", o.name);
+	return fail_option(section, err);
+}
+
+static enum sc_status check_versions(const struct sc_conf *conf, struct sc_err *err)
+{
+	const struct sc_versions_options o = { .backend = conf->versions.backend,
+					       .location = conf->versions.location,
+					       .key_prefix = conf->versions.key_prefix };
+
+	return sc_versions_options_check(&o, err) == SC_OK ? SC_OK
+							   : fail_option("versions", err);
+}
+
+enum sc_status sc_stores_options_check(const struct sc_conf *conf, struct sc_err *err)
+{
+	enum sc_status status = check_versions(conf, err);
+
+	for (int i = 0; i < SC_CONF_CACHES && (status == SC_OK || status == SC_DENIED);
+	     i++) {
+		struct sc_err found = { SC_OK, "" };
+
+		if (check_cache(conf, i, &found) != SC_OK) {
+			status = found.status;
+			*err = found;
+		}
+	}
+	return status;
+}
 
 enum sc_status sc_stores_check(const struct sc_conf *conf, struct sc_err *err)
 {

@@ -8,6 +8,11 @@
 
 #include "slidecache/conf.h"
 
+/* Whether the options of caches and versions are right, without asking any server or
+ * touching any store. SC_INVALID with the option's dotted name first; SC_DENIED: all that
+ * this user may read is right, but not a secret_file. */
+SC_MUST enum sc_status sc_stores_options_check(const struct sc_conf *conf,
+					       struct sc_err *err);
 /* What is damaged is set aside and started anew; safe while workers run. SC_INVALID: an
  * option is wrong. Anything else (a full disk) is a warning: workers do without. */
 SC_MUST enum sc_status sc_stores_check(const struct sc_conf *conf, struct sc_err *err);

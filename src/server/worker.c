@@ -256,7 +256,7 @@ static enum sc_status start(struct worker *w, struct sc_err *err)
 	    sc_fcgi_open(&w->fcgi, err) != SC_OK)
 		return err->status;
 	block_signals();
-	return sc_app_open(w->args->conf, &w->app, err);
+	return sc_app_open(w->args->conf, SC_APP_SERVE, &w->app, err);
 }
 
 static void say_ready(int fd)

@@ -36,6 +36,8 @@ struct sc_store_ops {
 	 * away; names come into being when they are first read. */
 	bool remote;
 
+	/* Pure: SC_INVALID, with a sentence, for a location that no store can be at. */
+	enum sc_status (*check_location)(const char *location, struct sc_err *err);
 	/* After fork. A damaged store is replaced by an empty one, with a log line: then
 	 * every name gets a version never used before. */
 	enum sc_status (*open)(const struct sc_versions_options *o, void **out,

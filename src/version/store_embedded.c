@@ -143,8 +143,10 @@ static enum sc_status fail_call(struct embedded *s, int rc, const char *doing,
 static enum sc_status open_embedded(const struct sc_versions_options *o, void **out,
 				    struct sc_err *err)
 {
-	if (!o->location || o->location[0] == '\0')
-		return sc_fail(err, SC_INVALID, "the version store needs a location");
+	enum sc_status status = sc_lmdb_location_check(o->location, err);
+
+	if (status != SC_OK)
+		return status;
 	struct embedded *s = sc_alloc(sizeof *s);
 	s->path = sc_strdup(o->location);
 	s->o = (struct sc_lmdb_dir_options){
@@ -155,7 +157,7 @@ static enum sc_status open_embedded(const struct sc_versions_options *o, void **
 		.gate_ms = o->timeout_ms > 0 ? o->timeout_ms : WAIT_MS,
 		.walk = walk,
 	};
-	enum sc_status status = open_dir(s, err);
+	status = open_dir(s, err);
 	if (status == SC_OK) {
 		*out = s;
 		return SC_OK;
@@ -343,6 +345,7 @@ static enum sc_status change_embedded(void *store, const struct sc_version_chang
 
 const struct sc_store_ops sc_store_embedded = {
 	.name = "embedded",
+	.check_location = sc_lmdb_location_check,
 	.open = open_embedded,
 	.close = close_embedded,
 	.read = read_embedded,

@@ -18,7 +18,9 @@
  *
  *  - incarnation: which process of its server it was written to (pid and start). Another
  *    process may have kept memory from before (memcached -e), and changes that happened
- *    meanwhile would be undone: its root does not count.
+ *    meanwhile would be undone: its root does not count. With -e the start is kept, too,
+ *    and in a container the pid may be the same: there versions must not be kept
+ *    (slidecachectl doctor says so).
  *  - base: 8 random characters. An image item counts only if it has the same base, and
  *    the incarnation of its own server. So a new base drops all images in constant time.
  *  - pending: images that were changed together with other names; what is pending is
@@ -168,6 +170,7 @@ static enum sc_status list_memcached(void *store, struct sc_version **out, size_
 const struct sc_store_ops sc_store_memcached = {
 	.name = "memcached",
 	.remote = true,
+	.check_location = sc_memcached_location_check,
 	.open = open_memcached,
 	.close = close_memcached,
 	.read = read_memcached,

@@ -165,6 +165,7 @@ static enum sc_status read_redis(void *store, const char *const *names, size_t n
 const struct sc_store_ops sc_store_redis = {
 	.name = "redis",
 	.remote = true,
+	.check_location = sc_redis_location_check,
 	.open = open_redis,
 	.close = close_redis,
 	.read = read_redis,

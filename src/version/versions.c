@@ -265,15 +265,33 @@ enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out, 
 	return v->ops->list(v->store, out, n, err) == SC_OK ? SC_OK : fail_store(err);
 }
 
+static enum sc_status check_backend(const struct sc_versions_options *o,
+				    struct sc_err *err)
+{
+	if (sc_store_find(o->backend))
+		return SC_OK;
+	return sc_fail(err, SC_INVALID, "backend: \"%.40s\" is none of %s",
+		       o->backend ? o->backend : "", sc_store_names());
+}
+
+enum sc_status sc_versions_options_check(const struct sc_versions_options *o,
+					 struct sc_err *err)
+{
+	enum sc_status status = check_backend(o, err);
+
+	if (status != SC_OK)
+		return status;
+	status = sc_store_find(o->backend)->check_location(o->location, err);
+	return status == SC_OK ? SC_OK : sc_fail_in(err, "location");
+}
+
 enum sc_status sc_versions_open(const struct sc_versions_options *o,
 				struct sc_versions **out, struct sc_err *err)
 {
 	const struct sc_store_ops *ops = sc_store_find(o->backend);
 
 	if (!ops)
-		return sc_fail(err, SC_INVALID,
-			       "version store: unknown backend \"%s\" (known: %s)",
-			       o->backend ? o->backend : "", sc_store_names());
+		return check_backend(o, err);
 	struct sc_versions *v = sc_alloc(sizeof *v);
 	v->ops = ops;
 	v->pid = sc_process_id();

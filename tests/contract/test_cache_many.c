@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/cache_private.h"
 #include "tests/lib/cache_suite.h"
 #include "tests/lib/child.h"
 
@@ -247,6 +248,183 @@ static void test_damaged_among_sound(struct fixture *f)
 	many_free(m);
 }
 
+/* A backend that counts what it is asked, in front of the real one. */
+
+static struct {
+	const struct sc_backend_ops *real;
+	size_t gets;
+	size_t items_max; /* of one get */
+	size_t bytes_max; /* brought by one get */
+	size_t dels;
+} seen;
+
+static enum sc_status count_get(void *backend, struct sc_call *call,
+				struct sc_backend_item *items, size_t n,
+				struct sc_err *err)
+{
+	enum sc_status status = seen.real->get(backend, call, items, n, err);
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += items[i].out.len;
+	seen.gets++;
+	seen.items_max = n > seen.items_max ? n : seen.items_max;
+	seen.bytes_max = bytes > seen.bytes_max ? bytes : seen.bytes_max;
+	return status;
+}
+
+static enum sc_status count_del(void *backend, struct sc_call *call,
+				struct sc_backend_item *items, size_t n,
+				struct sc_err *err)
+{
+	seen.dels++;
+	return seen.real->del(backend, call, items, n, err);
+}
+
+static struct sc_backend_ops watch(struct fixture *f)
+{
+	struct sc_backend_ops ops = *f->cache->ops;
+
+	memset(&seen, 0, sizeof seen);
+	seen.real = f->cache->ops;
+	ops.get = count_get;
+	ops.del = count_del;
+	return ops;
+}
+
+static void split_at(struct fixture *f, uint64_t kb)
+{
+	f->o.max_value_kb = kb;
+	f->o.split = true;
+	reopen(f);
+}
+
+/* Parts are fetched in pieces of a few MiB, small ones many at once. */
+static void test_parts_by_bytes(struct fixture *f)
+{
+	static const struct {
+		uint64_t kb;
+		size_t len, gets, items;
+	} cases[] = {
+		{ 512, 15 << 20, 1 + 4, 8 },
+		{ 16, 1 << 20, 1 + 1, 64 },
+		{ 1, 128 << 10, 1 + 2, 64 },
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		split_at(f, cases[i].kb);
+		assert_int_equal(put(f->cache, i, cases[i].len), SC_OK);
+		struct sc_backend_ops ops = watch(f);
+		f->cache->ops = &ops;
+		assert_int_equal(look(f->cache, i), SC_OK);
+		f->cache->ops = seen.real;
+		assert_int_equal(seen.gets, cases[i].gets);
+		assert_int_equal(seen.items_max, cases[i].items);
+		assert_true(seen.bytes_max <=
+			    SC_SLICE_BYTES + (cases[i].kb << 10) + SC_ENTRY_OVERHEAD_MAX);
+	}
+}
+
+/* A sound part under its own key, but a larger one than the index says: somebody put it
+ * there, and the entry is rejected. */
+static void test_part_too_large(struct fixture *f)
+{
+	char key[SC_KEY_MAX + 1];
+	char part_key[SC_KEY_MAX];
+	struct sc_index x;
+	SC_AUTO_BUF large = SC_BUF_INIT;
+	SC_AUTO_BUF stored = SC_BUF_INIT;
+	struct sc_call call = sc_call_begin(f->o.timeout_ms);
+
+	split_at(f, 64);
+	assert_int_equal(put(f->cache, 1, 200000), SC_OK);
+	SC_AUTO_BUF index = raw_get(f, 1);
+	assert_true(sc_load_index(f->cache, sc_buf_bytes(&index), key_of(f, 1, key), &x));
+	make_value(&large, 1, (64 << 10) + SC_ENTRY_OVERHEAD_MAX + 1);
+	struct sc_entry_meta meta = { .key = sc_index_part_key(&x, key_of(f, 1, key), 1,
+							       part_key),
+				      .mime = sc_bytes_str("a/b"),
+				      .created_us = 1,
+				      .flags = SC_ENTRY_PART,
+				      .value_len = large.len };
+	assert_int_equal(sc_entry_encode(&meta, sc_buf_bytes(&large), f->cache->secret,
+					 &stored, &f->err),
+			 SC_OK);
+	struct sc_backend_item it = { .key = meta.key,
+				      .stored = sc_buf_bytes(&stored),
+				      .forget_s = 1000 };
+	assert_int_equal(f->cache->ops->set(f->cache->backend, &call, SC_BACKEND_SET, &it,
+					    1, &f->err),
+			 SC_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(look(f->cache, 1), SC_MISS);
+		assert_int_equal(counted(f, SC_CM_REJECTS), 1);
+	}
+}
+
+/* With less time left than a removal needs none is begun: it would only be late, and the
+ * server would be taken for one that does not answer. */
+static void test_no_time_to_remove(struct fixture *f)
+{
+	static const struct {
+		int64_t left_us;
+		size_t dels;
+	} cases[] = { { 1, 0 }, { 1000, 0 }, { 5000000, 1 } };
+	struct sc_index x = { .len = 2, .part_len = 1, .write = "abcdefgh" };
+	char key[SC_KEY_MAX + 1];
+	struct sc_backend_ops ops = watch(f);
+
+	f->cache->ops = &ops;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct sc_call call = sc_call_begin(0);
+
+		call.deadline_us += cases[i].left_us;
+		seen.dels = 0;
+		sc_reject(f->cache, &call, key_of(f, 1, key));
+		assert_int_equal(seen.dels, cases[i].dels);
+		sc_drop_parts(f->cache, &call, key_of(f, 1, key), &x);
+		assert_int_equal(seen.dels, 2 * cases[i].dels);
+	}
+	f->cache->ops = seen.real;
+	assert_int_equal(counted(f, SC_CM_REJECTS), COUNT_OF(cases));
+	assert_int_equal(counted(f, SC_CM_ERRORS), 0);
+	assert_int_equal(look(f->cache, 1), SC_MISS);
+}
+
+/* Leaves out all but the first two of each get, as if they were too large. */
+static enum sc_status get_two(void *backend, struct sc_call *call,
+			      struct sc_backend_item *items, size_t n, struct sc_err *err)
+{
+	size_t some = n < 2 ? n : 2;
+
+	for (size_t i = some; i < n; i++)
+		items[i].status = SC_TOO_LARGE;
+	seen.gets++;
+	return seen.real->get(backend, call, items, some, err);
+}
+
+/* What a backend leaves out is asked for again. */
+static void test_left_out(struct fixture *f)
+{
+	struct many *m = many_new(9, 1000);
+
+	set_all(f, m);
+	raw_set(f, 3, sc_bytes_str("damaged"));
+	assert_int_equal(drop(f->cache, 4), SC_OK);
+	struct sc_backend_ops ops = watch(f);
+	ops.get = get_two;
+	f->cache->ops = &ops;
+	assert_int_equal(get_all(f, m), SC_OK);
+	f->cache->ops = seen.real;
+	for (size_t i = 0; i < 9; i++) {
+		assert_int_equal(m->each[i], i == 3 || i == 4 ? SC_MISS : SC_OK);
+		assert_true(is_value(sc_buf_bytes(&m->entries[i].value), i));
+	}
+	assert_int_equal(seen.gets, 5);
+	assert_int_equal(counted(f, SC_CM_HITS), 7);
+	many_free(m);
+}
+
 static void test_versions_apart(struct fixture *f)
 {
 	struct many *m = many_new(100, 100);
@@ -275,6 +453,10 @@ static const struct cache_case cases[] = {
 	{ "large among small", test_large_among_small, KEEPS },
 	{ "damaged among sound", test_damaged_among_sound, KEEPS },
 	{ "many: versions apart", test_versions_apart, KEEPS },
+	{ "parts by bytes", test_parts_by_bytes, KEEPS },
+	{ "part too large", test_part_too_large, KEEPS },
+	{ "no time to remove", test_no_time_to_remove, KEEPS },
+	{ "left out", test_left_out, KEEPS },
 };
 
 int main(void)

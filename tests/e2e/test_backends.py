@@ -408,3 +408,56 @@ def test_value_over_the_configured_size(file, kind):
             assert x_caches(live, everything()["slides"], 2) == ["MISS", "HIT"]
             stats = live.ctl_json("stats")["caches"]["tiles_cache"]
             assert (stats["too_large"], stats["errors"], stats["stores"]) == (3, 0, 0)
+
+
+# Versions that are kept elsewhere for a while.
+
+
+@pytest.mark.parametrize("home", ["redis", "memcached", "embedded"])
+def test_versions_come_back_to_where_they_were(file, places, home):
+    """What was invalidated while they were elsewhere stays so."""
+    target = everything()["tiles"]
+    home = places[home]
+    with contextlib.ExitStack() as stack:
+        away = stack.enter_context(servers.Redis())
+        live = start(stack, file, servers.kept(versions=home))
+        live.image_id("s.tiff")
+        first = live.fcgi.get(target)
+        assert live.fcgi.get(target).x_cache == "HIT"
+        live.restart()
+        assert live.fcgi.get(target).x_cache == "HIT", "the same place: nothing changes"
+        live.reconfigure(servers.kept(versions=away))
+        assert live.fcgi.get(target).x_cache == "MISS"
+        live.ctl("invalidate", "tiles")
+        live.config["versions"] = {}  # an embedded one has no location
+        live.reconfigure(servers.kept(versions=home))
+        last = live.fcgi.get(target)
+        assert last.x_cache == "MISS"
+        assert last.headers["etag"] != first.headers["etag"]
+
+
+def test_a_new_host_empties_no_cache(file, places):
+    """Its own state is new, the versions it joins are not."""
+    target = everything()["tiles"]
+    config = servers.kept(tiles=places["redis"], versions=places["redis"])
+    with running(file, config) as live:
+        live.fcgi.get(target)
+        before = live.ctl_json("versions")
+        with running(file, config) as other:
+            other.fcgi.get(target)
+            assert other.ctl_json("versions") == before
+
+
+def test_no_cache_until_versions_are_changed(file):
+    """The new place is out of reach at first."""
+    target = everything()["tiles"]
+    with contextlib.ExitStack() as stack:
+        away = stack.enter_context(servers.Redis())
+        live = start(stack, file, {})
+        live.image_id("s.tiff")
+        live.fcgi.get(target)
+        away.kill()
+        live.reconfigure(servers.kept(versions=away))
+        assert live.fcgi.get(target).x_cache == "BYPASS"
+        away.start()
+        service.wait_for(lambda: live.fcgi.get(target).x_cache == "HIT", "hits again")

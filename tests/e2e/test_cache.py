@@ -214,6 +214,15 @@ def test_explain(live):
         assert live.run_ctl("explain", bad).returncode == 1
 
 
+def test_explain_of_a_server_that_is_away(noise):
+    """Nobody knows whether it is stored: that is not "no"."""
+    place = {"backend": "memcached", "location": "unix:/nonexistent/m.sock"}
+    with service.Service({"caches": {"tiles_cache": place}}, files=[noise]) as live:
+        target = everything(live.image_id("noise.tiff"))["tiles"]
+        told = live.ctl_json("explain", target)["stored"]
+        assert told.startswith("unknown: ") and "/nonexistent/m.sock" in told, told
+
+
 def test_stats(live):
     image = live.image_id("noise.tiff")
     start = {name: live.counter(name) for name in ("rendered", "hits", "misses", "stores")}

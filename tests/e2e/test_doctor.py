@@ -97,6 +97,7 @@ def test_nothing_fails_when_all_is_well(live):
                   "clock", "descriptors"):
         one(found, check, "ok")
     assert len(found["packages"]) == 3
+    assert "can be read" in one(found, "versions", "ok")["finding"]
     assert "a worker answers" in one(found, "listen", "ok")["finding"]
 
 
@@ -242,12 +243,147 @@ def test_a_redis_that_refuses_when_it_is_full(tmp_path):
                                 "noeviction"]) as redis:
         file = with_server(tmp_path, redis)
         _, found, _ = run_doctor(file)
-        wrong = [f for f in found["caches.tiles_cache"] if f["result"] != "ok"]
+        wrong = [f for f in found["caches.default"] if f["result"] != "ok"]
         (policy,) = [f for f in wrong if "noeviction" in f["finding"]]
         assert "maxmemory-policy" in policy["fix"]
         redis.config(maxmemory_policy="allkeys-lru")
         _, found, _ = run_doctor(file)
-        assert not [f for f in found["caches.tiles_cache"] if "noeviction" in f["finding"]]
+        assert not [f for fs in found.values() for f in fs if "noeviction" in f["finding"]]
+
+
+@pytest.mark.parametrize("option, text", [("-M", "evictions"), ("-e", "old versions")])
+def test_a_memcached_started_wrongly(tmp_path, option, text):
+    value = [] if option == "-M" else [str(tmp_path / "memory")]
+    with servers.Memcached(options=["-m", "1024", option, *value]) as memcached:
+        code, found, _ = run_doctor(with_server(tmp_path, memcached))
+    wrong = [f for fs in found.values() for f in fs if text in f["finding"]]
+    assert code == 1 and wrong and all(option in f["fix"] for f in wrong)
+
+
+def test_one_server_is_told_of_once(tmp_path):
+    """Two caches and the versions are on it; its advice has one place."""
+    with servers.Redis(options=["--maxmemory", "64mb"]) as redis:
+        _, found, _ = run_doctor(with_server(tmp_path, redis))
+    all_findings = [f["finding"] for fs in found.values() for f in fs]
+    for text in ("noeviction", "maxmemory is 64 MiB", "saves nothing"):
+        assert len([f for f in all_findings if text in f]) == 1, all_findings
+
+
+def test_the_server_of_the_versions_is_told_of(tmp_path):
+    """Also when no cache is on it."""
+    with servers.Redis(options=["--maxmemory", "64mb"]) as redis:
+        place = {"backend": "redis", "location": redis.location()}
+        _, found, _ = run_doctor(config(tmp_path, versions=place))
+    assert "noeviction" in one(found, "versions", "failure")["finding"]
+
+
+def test_an_entry_goes_there_and_back(tmp_path, server):
+    """And leaves neither itself nor versions behind."""
+    _, found, said = run_doctor(with_server(tmp_path, server))
+    for check in ("caches.default", "caches.tiles_cache"):
+        assert [f for f in found[check] if "stored, read and removed" in f["finding"]], said
+    if server.name == "redis":
+        assert server.keys() == []
+    else:
+        assert int(server.counters()["curr_items"]) == 0
+        assert int(server.counters()["cmd_set"]) == 2
+
+
+ENTRIES = "+get +set +unlink +watch +unwatch +multi +exec +info"
+VERSIONS = "+hmget +hset +hgetall +hlen +hscan"
+
+# Rules of the user, key_prefix, checks that fail, rules that the fix has.
+RIGHTS = [
+    (f"~exact:* {ENTRIES} {VERSIONS}", "exact", set(), []),
+    (f"~exact:* {ENTRIES} {VERSIONS}", "other", {"caches", "versions"}, ["'~other:*'"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -set", "exact", {"caches"}, ["+set"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -get -unlink", "exact", {"caches", "versions"},
+     ["+get +unlink"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -hset", "exact", {"versions"}, ["+hset"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -multi", "exact", {"caches", "versions"}, ["+multi"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -exec -hscan", "exact", {"caches", "versions"},
+     ["+hscan +exec"]),
+    (f"~exact:* {ENTRIES} {VERSIONS} -info", "exact", {"versions"}, ["+info"]),
+]
+
+
+@pytest.mark.parametrize("rules, prefix, wrong, fixes", RIGHTS)
+def test_rights_that_are_missing(tmp_path, rules, prefix, wrong, fixes):
+    """They are named, and the fix is a command that gives them."""
+    with servers.Redis(options=["--maxmemory", "64mb", "--maxmemory-policy",
+                                "allkeys-lru"]) as redis:
+        redis.command("ACL", "SETUSER", "u", "on", ">p", "-@all", "+select", "+ping",
+                      "+client|setname", "+dbsize", "+config|get", *rules.split())
+        place = {"backend": "redis", "location": redis.location("u:p@"), "key_prefix": prefix}
+        file = config(tmp_path, versions=place, caches={"default": place, "tiles_cache": place})
+        _, found, said = run_doctor(file)
+        failures = [f for fs in found.values() for f in fs if f["result"] == "failure"]
+        assert {f["check"].split(".")[0] for f in failures} & {"caches", "versions"} == wrong, said
+        for fix in fixes:
+            assert [f for f in failures if fix in f["fix"]], said
+        for f in failures:
+            if "ACL SETUSER" in f["fix"]:
+                subprocess.run(["sh", "-c", f["fix"]], check=True, capture_output=True)
+        _, found, said = run_doctor(file)
+        assert not {"caches.default", "caches.tiles_cache", "versions"} & failed(found), said
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_fixes_of_redis_can_be_pasted(tmp_path, tcp):
+    """Each command line leads to the server that is meant, and mends it."""
+    with servers.Redis(tcp=tcp, options=["--maxmemory", "0", "--maxmemory-policy", "noeviction",
+                                         "--appendonly", "yes"]) as redis:
+        redis.config(save="3600 1")
+        file = with_server(tmp_path, redis)
+        commands = [f["fix"] for fs in run_doctor(file)[1].values() for f in fs
+                    if f["fix"].startswith("redis-cli ")]
+        assert len(commands) == 3
+        for command in commands:
+            done = subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+            assert set(done.stdout.split()) == {b"OK"}, (command, done)
+        _, found, said = run_doctor(file)
+        for check in ("caches.default", "caches.tiles_cache", "versions"):
+            assert {f["result"] for f in found[check]} == {"ok"}, said
+        assert redis.info("memory")["maxmemory_policy"] == "allkeys-lru"
+
+
+def test_a_socket_of_others(server):
+    """Root becomes the owner of state_dir, who is not in the socket's group."""
+    if os.geteuid() != 0:
+        return
+    nobody = pwd.getpwnam("nobody")
+    server.dir.chmod(0o755)
+    os.chmod(server.socket, 0o600)
+    with tempfile.TemporaryDirectory(prefix="sc-") as name:
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)
+        file = with_server(directory, server)
+        for folder in ("state", "cache"):
+            os.chown(directory / folder, nobody.pw_uid, nobody.pw_gid)
+        _, found, said = run_doctor(file)
+        for check in ("caches.default", "caches.tiles_cache", "versions"):
+            assert "group" in one(found, check, "failure")["fix"], said
+
+
+@pytest.mark.parametrize("backend", ["embedded", "redis", "memcached"])
+def test_a_secret_file_that_is_not_there(tmp_path, backend):
+    file = config(tmp_path, caches={"tiles_cache": {
+        "backend": backend, "options": {"secret_file": str(tmp_path / "none")}}})
+    _, found, _ = run_doctor(file)
+    finding = one(found, "caches.tiles_cache", "failure")
+    assert "secret_file" in finding["finding"] and "secret_file" in finding["fix"]
+    assert "tiles_cache" not in finding["finding"]
+
+
+def test_a_password_that_all_can_read(tmp_path):
+    file = config(tmp_path, caches=caches("redis", "redis://u:p@127.0.0.1:1/1"))
+    file.chmod(0o640)
+    assert [f["result"] for f in run_doctor(file)[1]["configuration"]] == ["ok"]
+    file.chmod(0o644)
+    fix = one(run_doctor(file)[1], "configuration", "warning")["fix"]
+    assert fix.startswith(f"chmod 640 {file}")
+    file = config(tmp_path, caches=caches("redis", "redis://127.0.0.1:1/1"))
+    assert [f["result"] for f in run_doctor(file)[1]["configuration"]] == ["ok"]
 
 
 def test_a_server_that_is_away(tmp_path, server):
@@ -288,6 +424,16 @@ PLACES = [
     ("redis", f"redis://{ELSEWHERE}:6379/1", True),
     ("redis", f"redis://u:p@{ELSEWHERE}:6379/1", True),
     ("memcached", f"127.0.0.1:11211,{ELSEWHERE}:11211", True),
+    ("redis", "redis://localhost.example.com:6379/1", True),
+    ("redis", "redis://127.example.com", True),
+    ("redis", "redis://u:localhost@[2001:db8::1]:6379/1", True),
+    ("memcached", f"localhost:1,localhost.{ELSEWHERE}", True),
+    ("memcached", f"unix:/no/such/socket,{ELSEWHERE}", True),
+    ("memcached", "127.0.0.1:1/?2,[::1]:1,localhost", False),
+    ("memcached", "", False),
+    ("redis", "redis://localhost", False),
+    ("redis", "redis:///1", False),
+    ("redis", "redis+unix:///no/such,socket", False),
     ("redis", "", False),
     ("redis", "redis://u:p@127.0.0.1:1/1", False),
     ("redis", "redis://[::1]:1/1", False),
@@ -300,22 +446,31 @@ PLACES = [
 @pytest.mark.parametrize("backend, location, shared", PLACES)
 def test_hosts_that_share_a_cache_share_the_versions(tmp_path, backend, location, shared):
     _, found, _ = run_doctor(config(tmp_path, caches=caches(backend, location)))
-    warned = [f for f in found["versions"] if f["result"] == "warning"]
+    warned = [f for f in found["versions"] if "on another host" in f["finding"]]
     assert len(warned) == shared
     if shared:
         assert "versions.backend" in warned[0]["fix"]
 
 
-@pytest.mark.parametrize("versions, trips", [
-    ({"backend": "redis", "location": "redis://127.0.0.1:1/1"}, 1),
-    ({"backend": "redis", "location": "redis://127.0.0.1:1/2"}, 2),
-    ({"backend": "memcached", "location": "127.0.0.1:1"}, 2),
-    ({"backend": "embedded"}, 1),
-])
-def test_versions_and_entries_kept_apart(tmp_path, versions, trips):
-    over = {"caches": caches("redis", "redis://127.0.0.1:1/1"), "versions": versions}
+# What is configured of the cache and of the versions; how many round trips a hit costs.
+TRIPS = [
+    ("redis", "redis://127.0.0.1:1/1", "redis", "redis://127.0.0.1:1/1", 1),
+    ("redis", "redis://127.0.0.1:1/1", "redis", "redis://127.0.0.1:1/2", 2),
+    ("redis", "redis://127.0.0.1:1/1", "memcached", "127.0.0.1:1", 2),
+    ("redis", "redis://127.0.0.1:1/1", "embedded", "", 1),
+    ("redis", "", "redis", "redis://127.0.0.1:6379/0", 1),
+    ("memcached", "127.0.0.1:1", "memcached", "127.0.0.1:1", 1),
+    ("memcached", "127.0.0.1:1", "memcached", "127.0.0.1:2", 2),
+    ("memcached", "", "memcached", "127.0.0.1:11211", 1),
+]
+
+
+@pytest.mark.parametrize("backend, location, versions, place, trips", TRIPS)
+def test_versions_and_entries_kept_apart(tmp_path, backend, location, versions, place, trips):
+    over = {"caches": caches(backend, location),
+            "versions": {"backend": versions, "location": place}}
     _, found, _ = run_doctor(config(tmp_path, **over))
-    said = [f["finding"] for f in found["versions"] if f["result"] == "warning"]
+    said = [f["finding"] for f in found["versions"] if "round trip" in f["finding"]]
     assert len(said) == trips - 1
     assert all("two round trips" in text for text in said)
 
@@ -429,3 +584,46 @@ def test_stats_while_a_server_is_away(tmp_path, server):
         text = done.stdout
         assert (done.returncode, done.stderr) == (0, "")
         assert "unavailable" in text and away["reason"] in text
+
+
+def test_stats_are_told_as_what_they_are(tmp_path, server):
+    """A server counts what others keep, too; kinds of errors that there were none of are left
+    to programs."""
+    over = {"caches": caches(server.name, server.location())}
+    with service.Service(over) as live:
+        default, tiles = live.ctl("stats").split("\n\n")[1:]
+        assert "errors_" not in default + tiles and "errors " in default
+        assert "entries (whole server)" in tiles and "bytes (whole server)" in tiles
+        assert "whole server" not in default and "entries" in default
+        assert "errors_timeout" in live.ctl_json("stats")["caches"]["tiles_cache"]
+        assert "entries" in live.ctl_json("stats")["caches"]["tiles_cache"]
+
+
+def test_who_changed_a_version(live):
+    """In the form of version.h."""
+    live.ctl("invalidate", "tiles")
+    user = pwd.getpwuid(os.getuid()).pw_name
+    login = os.environ.get("SUDO_USER")
+    who = f"{login} as {user}" if login else user
+    assert live.ctl_json("versions")["tiles"]["changed_by"] == f"slidecachectl ({who})"
+
+
+def test_an_invalidation_does_not_wait_for_ever(tmp_path, server):
+    """Its server has two seconds, whatever else it is asked with."""
+    file = with_server(tmp_path, server)
+    argv = [service.BUILD / "slidecachectl", "--config", file]
+    assert "2 seconds" in subprocess.run([*argv, "--help"], capture_output=True, text=True,
+                                         check=True).stdout
+    server.pause()
+    try:
+        assert any(fails_soon([*argv, "invalidate", "tiles"]) for _ in range(3))
+    finally:
+        server.resume()
+
+
+def fails_soon(argv):
+    """Before five seconds, which is what a program has unless it says otherwise."""
+    begun = time.monotonic()
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60 * service.SLOW)
+    assert done.returncode == 1
+    return time.monotonic() - begun < 5

@@ -86,6 +86,39 @@ def test_the_library_is_there(installed):
     assert (below(dest, f"{prefix}/include/slidecache") / "cache.h").is_file()
 
 
+def fake_tools(folder, uid):
+    """An "id" that says this user, and an "ldconfig" that says that it ran."""
+    folder.mkdir()
+    for name, line in (("id", f"echo {uid}"), ("ldconfig", f"echo ran >> {folder}/ran")):
+        (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("uid, staged, runs", [(0, False, True), (0, True, False),
+                                               (1000, False, False)])
+def test_the_linker_is_told_of_the_library(tmp_path, uid, staged, runs):
+    """By root, and not while a package is made."""
+    home = tmp_path / "home"
+    env = fake_tools(tmp_path / "tools", uid)
+    install(tmp_path / "dest" if staged else "", home, "install-lib", env)
+    place = below(tmp_path / "dest", home) if staged else home
+    assert (place / "lib" / "libslidecache.so.1").is_file()
+    assert (tmp_path / "tools" / "ran").exists() == runs
+
+
+def test_a_home_needs_no_rights(tmp_path):
+    """Programs and pages are installed; what lies outside of it is left alone."""
+    system = [pathlib.Path("/") / UNITS / "slidecached.service",
+              pathlib.Path("/etc/slidecache/slidecache.json")]
+    before = [p.stat().st_mtime_ns if p.exists() else None for p in system]
+    install("", tmp_path / "home", "install", fake_tools(tmp_path / "tools", 1000))
+    for name in ("bin/slidecachectl", "sbin/slidecached", "lib/libslidecache.so",
+                 "share/slidecache/www/index.html"):
+        assert (tmp_path / "home" / name).exists(), name
+    assert [p.stat().st_mtime_ns if p.exists() else None for p in system] == before
+
+
 def test_the_user_of_the_units_is_made(installed):
     dest, _ = installed
     lines = (dest / "usr/lib/sysusers.d/slidecache.conf").read_text().splitlines()

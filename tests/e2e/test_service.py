@@ -141,6 +141,33 @@ def test_check_config_says_what_is_wrong(folder, text, said):
     assert said in done.stderr, done.stderr
 
 
+SECRET_PLACES = [
+    ("redis", "http://user:HIDDEN@host"),
+    ("redis", "user:HIDDEN@host:6379"),
+    ("redis", "rediss://user:HIDDEN@host"),
+    ("redis", "redis://user:HIDDEN@host:99999/0"),
+    ("memcached", "redis://user:HIDDEN@host"),
+    ("memcached", "user:HID,HIDDEN@host"),
+    ("embedded", "redis://user:HIDDEN@host"),
+]
+
+
+@pytest.mark.parametrize("backend,location", SECRET_PLACES)
+@pytest.mark.parametrize("section", ["caches.tiles_cache", "versions"])
+def test_wrong_places_are_refused_without_a_password(folder, section, backend, location):
+    sets = ["--set", f"{section}.backend={backend}", "--set", f"{section}.location={location}"]
+    for flags in (["--check-config"], ["--workers", "1"]):
+        done = run("--config", folder.config_file, *flags, *sets, cwd=folder.dir)
+        assert done.returncode == 1, done
+        assert done.stderr.startswith(f"slidecached: {section}.location: "), done.stderr
+        assert "HIDDEN" not in done.stderr
+    assert not list(folder.dir.glob("redis*")), "a folder of that name"
+
+
+def test_help_says_what_print_config_shows():
+    assert "passwords in locations too" in run("--help").stdout
+
+
 def test_print_config_is_a_config(folder):
     first = run("--config", folder.config_file, "--print-config")
     assert first.returncode == 0, first

@@ -24,6 +24,7 @@ struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
 		.max_entries = 1000,
 		.max_size_mb = 16,
 		.timeout_ms = 100,
+		.secret_file = conf->caches[i].secret_file,
 	};
 }
 
@@ -32,12 +33,13 @@ struct sc_app {
 	struct sc_cache *cache;
 };
 
-enum sc_status sc_app_open(const struct sc_conf *conf, struct sc_app **out,
-			   struct sc_err *err)
+enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
+			   struct sc_app **out, struct sc_err *err)
 {
 	struct sc_cache_options o = sc_app_cache_options(conf, SC_CACHE_DEFAULT);
 	struct sc_cache *cache = NULL;
 
+	(void)use;
 	if (access(path_in("refuse"), F_OK) == 0)
 		return sc_fail(err, SC_UNAVAILABLE, "the test wants no application");
 	if (sc_cache_open(&o, &cache, err) != SC_OK)

@@ -35,6 +35,7 @@ SILENT_S = 2
 MEDIAN_MS = 20  # over twice that of rendering: noisy machines, no waiting
 PEAK_MIB = 256
 LOG_LINES = 12  # during one fault
+QUIET_S = 10  # a server that comes and goes has no further line for so long
 FILLER = b"f" * 12500  # as large as an entry
 CONFIG = {
     "workers": 1,
@@ -89,6 +90,7 @@ class World:
         self.right = {}  # target: body
         self.ended = set()  # tags of HIT under versions that were ended
         self.rows = []
+        self.shown_at = float("-inf")  # when the log last had a line about a fault
 
     @staticmethod
     def begin(stack, file, config):
@@ -211,7 +213,7 @@ def cases(wanted):
 def while_it_lasts(world, fault):
     """From hits to hits again, within RECOVERY_S of the fault's end."""
     world.wait_until_warm()
-    (pids, peak), logged = world.workers(), len(world.log())
+    (pids, peak), logged, began = world.workers(), len(world.log()), time.monotonic()
     fault.begin(world)
     try:
         yield
@@ -221,16 +223,18 @@ def while_it_lasts(world, fault):
     pids_after, peak_after = world.workers()
     assert pids_after == pids, "a worker died"
     assert peak_after - peak < PEAK_MIB, f"{peak} MiB before, {peak_after} MiB now"
-    check_log(world, fault, world.log()[logged:].splitlines())
+    check_log(world, fault, began, world.log()[logged:].splitlines())
 
 
-def check_log(world, fault, lines):
-    """A fault shows, and does not flood. (That versions are out of reach is said once in
-    a while only.)"""
+def check_log(world, fault, began, lines):
+    """A fault shows, unless another one just did, and does not flood. (That versions are
+    out of reach is said once in a while only.)"""
     world.note(Row(fault.name, "log", f"{len(lines)} lines"))
     assert len(lines) <= LOG_LINES * LONG, "\n".join(lines)
-    if fault.logged and not world.versions_there:
+    if fault.logged and not world.versions_there and began - world.shown_at > QUIET_S:
         assert lines
+    if lines:
+        world.shown_at = time.monotonic()
 
 
 def expected(fault, operation):

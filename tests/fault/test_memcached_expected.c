@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "slidecache/cache.h"
+#include "slidecache/memcached_link.h"
 #include "slidecache/version.h"
 #include "tests/lib/check.h"
 #include "tests/lib/server.h"
@@ -57,9 +58,11 @@ static void open_both(struct rig *r)
 
 static void start(struct rig *r, int n)
 {
+	static const char *const takes_all[] = { "-I", "32m", "-m", "256", NULL };
+
 	*r = (struct rig){ .n = n };
 	for (int i = 0; i < n; i++) {
-		r->servers[i] = server_new(SERVER_MEMCACHED, NULL);
+		r->servers[i] = server_new(SERVER_MEMCACHED, takes_all);
 		server_start(r->servers[i]);
 		sc_buf_printf(&r->location, "%s%s", i > 0 ? "," : "",
 			      r->servers[i]->location);
@@ -255,6 +258,75 @@ static void test_server_of_entry_away(void **state)
 	stop(&r);
 }
 
+/* Something larger than any value, past the cache and the versions. */
+static void plant(const struct rig *r, const char *key)
+{
+	struct sc_memcached *m = NULL;
+	struct sc_call call = sc_call_begin(CALL_MS);
+	SC_AUTO_BUF junk = SC_BUF_INIT;
+	struct sc_err err;
+
+	assert_int_equal(sc_memcached_open((char *)r->location.data, &m, &err), SC_OK);
+	sc_buf_reserve(&junk, SC_MEMCACHED_VALUE_MAX + 1);
+	junk.len = SC_MEMCACHED_VALUE_MAX + 1;
+	memset(junk.data, 'j', junk.len);
+	struct sc_memcached_item it = { .key = sc_bytes_str(key),
+					.value = sc_buf_bytes(&junk) };
+	assert_int_equal(sc_memcached_write(m, &call, SC_MEMCACHED_SET, &it, 1, &err),
+			 SC_OK);
+	assert_int_equal(it.status, SC_OK);
+	sc_memcached_close(m);
+}
+
+/* The versions are read without it, and the entry is rejected: nobody meets it again. */
+static void test_too_large_to_be_an_entry(void **state)
+{
+	struct rig r;
+	char key[SC_KEY_MAX + 1];
+
+	(void)state;
+	for (int servers = 1; servers <= 3; servers += 2) {
+		start(&r, servers);
+		read_versions(&r);
+		assert_int_equal(sc_cache_key("exact", VERSION, item_of(1), key, &r.err),
+				 SC_OK);
+		plant(&r, key);
+		expect(&r, 1);
+		read_versions(&r);
+		sends = 0;
+		assert_got(&r, 1, NULL);
+		/* It is deleted, and was not asked for. */
+		assert_int_equal(sends, 1);
+		put(&r, 1, "a tile");
+		expect(&r, 1);
+		read_versions(&r);
+		sends = 0;
+		assert_got(&r, 1, "a tile");
+		assert_int_equal(sends, 0);
+		stop(&r);
+	}
+}
+
+/* Nor does it keep the versions from being read when it is in their place. */
+static void test_too_large_to_be_a_record(void **state)
+{
+	static const char *const keys[] = { "exact:versions", "exact:image/7",
+					    "exact:image/8" };
+	struct rig r;
+
+	(void)state;
+	start(&r, 1);
+	read_versions(&r);
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		plant(&r, keys[i]);
+	put(&r, 1, "a tile");
+	expect(&r, 1);
+	read_versions(&r);
+	assert_got(&r, 1, "a tile");
+	read_versions(&r);
+	stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +335,8 @@ int main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_three_servers),
 		cmocka_unit_test(test_server_of_entry_away),
+		cmocka_unit_test(test_too_large_to_be_an_entry),
+		cmocka_unit_test(test_too_large_to_be_a_record),
 	};
 
 	return cmocka_run_group_tests_name("expected entries on memcached", tests, NULL,

@@ -3,6 +3,7 @@
  * Calls on a Redis server that refuses some of them (passwords, rights, memory, a
  * replica), and what calls cost: round trips, connections, time to live.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,41 @@ static void test_read_only(void **state)
 	rig_stop(&r);
 }
 
+/* A connection for each refused write would be one for each call. */
+static void test_read_only_for_long(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	rig_tell(&r, "REPLICAOF 127.0.0.1 1", OK);
+	int64_t start_us = sc_mono_us();
+	long long before = server_number(r.server, "total_connections_received");
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(rig_put(&r, "exact:v:a", "2"), SC_UNAVAILABLE);
+		assert_int_equal(r.call.fault, SC_FAULT_READ_ONLY);
+	}
+	long long after = server_number(r.server, "total_connections_received");
+	/* The first, one more each second, and the two that ask for the number. */
+	assert_in_range(after - before, 2, 4 + (sc_mono_us() - start_us) / SC_US_PER_S);
+	rig_tell(&r, "REPLICAOF NO ONE", OK);
+	assert_int_equal(rig_put(&r, "exact:v:a", "2"), SC_OK);
+	rig_stop(&r);
+}
+
+/* Without a command that only gives connections a name. */
+static void test_no_client_command(void **state)
+{
+	static const char *const extra[] = { "--rename-command", "CLIENT", "", NULL };
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, extra);
+	assert_int_equal(rig_put(&r, "exact:v:a", "1"), SC_OK);
+	assert_int_equal(rig_look(&r, "exact:v:a", "1"), SC_OK);
+	rig_stop(&r);
+}
+
 /* How many times the server read from a socket, without its being asked about it. */
 static long long round_trips(struct rig *r)
 {
@@ -267,6 +303,98 @@ static void test_expected_entry(void **state)
 	rig_stop(&r);
 }
 
+static void make_large(struct rig *r, const char *key, size_t len)
+{
+	SC_AUTO_BUF value = SC_BUF_INIT;
+	struct sc_backend_item item = { .key = sc_bytes_str(key), .forget_s = 60 };
+
+	sc_buf_reserve(&value, len);
+	memset(value.data, 'x', len);
+	item.stored = sc_bytes_of(value.data, len);
+	r->call = sc_call_begin(20000);
+	assert_int_equal(sc_backend_redis.set(r->backend, &r->call, SC_BACKEND_SET, &item,
+					      1, &r->err),
+			 SC_OK);
+}
+
+#define TOO_LARGE (((size_t)16 << 20) + 65537)
+
+/* The versions are there, and the entry is found to be what it is when it is asked for.
+ */
+static void test_expected_too_large(void **state)
+{
+	struct sc_bytes key = sc_bytes_str("exact:v:a");
+	struct sc_backend_item item = { .key = key };
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	struct sc_version tiles = rig_version(&r, "tiles");
+	make_large(&r, "exact:v:a", TOO_LARGE);
+	for (int i = 0; i < 3; i++) {
+		sc_backend_redis.expect(r.backend, key);
+		rig_assert_same(&r, &tiles);
+		assert_int_equal(rig_look(&r, "exact:v:a", "1"), SC_DAMAGED);
+	}
+	/* What is compared is not what is there. */
+	item.stored = sc_bytes_str("2");
+	item.forget_s = 60;
+	r.call = sc_call_begin(1000);
+	assert_int_equal(sc_backend_redis.swap(r.backend, &r.call, &item,
+					       sc_bytes_str("1"), &r.err),
+			 SC_CHANGED);
+	r.call = sc_call_begin(1000);
+	assert_int_equal(sc_backend_redis.del(r.backend, &r.call, &item, 1, &r.err),
+			 SC_OK);
+	assert_int_equal(rig_look(&r, "exact:v:a", "1"), SC_MISS);
+	rig_stop(&r);
+}
+
+/* Asks again for what was not brought, as the calls do; returns how often it asked. */
+static int get_all(struct rig *r, struct sc_backend_item *items, size_t n)
+{
+	size_t first = 0;
+	int calls = 0;
+
+	r->call = sc_call_begin(20000);
+	for (; first < n; calls++) {
+		assert_int_equal(sc_backend_redis.get(r->backend, &r->call, items + first,
+						      n - first, &r->err),
+				 SC_OK);
+		size_t brought = 0, bytes = 0;
+		for (; first < n && items[first].status != SC_TOO_LARGE; first++) {
+			bytes += items[first].out.len;
+			brought++;
+		}
+		assert_true(brought > 0);
+		assert_true(bytes <= (size_t)48 << 20);
+	}
+	return calls;
+}
+
+static void test_many_large(void **state)
+{
+	struct sc_backend_item items[16];
+	char keys[COUNT_OF(items)][16];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	for (size_t i = 0; i < COUNT_OF(items); i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "exact:v:%zu", i);
+		make_large(&r, keys[i], i == 1 ? TOO_LARGE : (size_t)8 << 20);
+		items[i] = (struct sc_backend_item){ .key = sc_bytes_str(keys[i]) };
+	}
+	/* 2, 5, 5 and 4. */
+	assert_int_equal(get_all(&r, items, COUNT_OF(items)), 4);
+	for (size_t i = 0; i < COUNT_OF(items); i++) {
+		assert_int_equal(items[i].status, i == 1 ? SC_DAMAGED : SC_OK);
+		assert_int_equal(items[i].out.len, i == 1 ? 0 : 8 << 20);
+		sc_buf_release(&items[i].out);
+	}
+	rig_stop(&r);
+}
+
 static bool use_inherited(void *arg)
 {
 	struct rig *r = arg;
@@ -336,8 +464,12 @@ int main(void)
 		cmocka_unit_test(test_no_identity),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_read_only_for_long),
+		cmocka_unit_test(test_no_client_command),
 		cmocka_unit_test(test_one_round_trip),
 		cmocka_unit_test(test_expected_entry),
+		cmocka_unit_test(test_expected_too_large),
+		cmocka_unit_test(test_many_large),
 		cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_time_to_live),
 	};

@@ -170,11 +170,12 @@ static const struct {
 	{ "HTTP/1.1 400 Bad Request\r\n\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "VALUE a 0 1\r\n1\r\nEND\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "\r\n", STAY, SC_FAULT_PROTOCOL, false },
-	/* Announced, and not there. The limit is 16 MiB and 64 KiB. */
+	/* Announced, and not there. No server has strings over 512 MiB; the limit of all
+	 * else is 16 MiB and 64 KiB. */
 	{ "$99999999999\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "$99999999999999999999999\r\n", STAY, SC_FAULT_PROTOCOL, false },
-	{ "$16842753\r\n", STAY, SC_FAULT_PROTOCOL, false },
-	{ "$16842753", STAY, SC_FAULT_PROTOCOL, false },
+	{ "$536870913\r\n", STAY, SC_FAULT_PROTOCOL, false },
+	{ "*1\r\n$16842753\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "*1\r\n$99999999999\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "*2147483647\r\n", STAY, SC_FAULT_PROTOCOL, false },
 	{ "*65537\r\n", STAY, SC_FAULT_PROTOCOL, false },
@@ -229,6 +230,27 @@ static void test_lies(void **state)
 		assert_int_equal(rig_look(&f.rig, "exact:v:a", "1"), SC_UNAVAILABLE);
 		assert_int_equal(f.rig.call.fault,
 				 lies[i].goes_on ? lies[i].fault : SC_FAULT_AWAY);
+		fake_stop(&f);
+	}
+}
+
+/* What may have been stored by somebody is nobody's fault. */
+static void test_too_large(void **state)
+{
+	static const char *const announced[] = { "$16842753\r\n", "$16842753",
+						 "$536870912\r\nx" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(announced); i++) {
+		struct script s = { .answer = announced[i], .lies = 1 };
+		struct fake f;
+
+		fake_start(&f, &s);
+		assert_int_equal(rig_look(&f.rig, "exact:v:a", "1"), SC_DAMAGED);
+		assert_int_equal(f.rig.call.fault, SC_FAULT_NONE);
+		/* On a new connection, at once. */
+		assert_int_equal(rig_look(&f.rig, "exact:v:a", "1"), SC_OK);
+		assert_int_equal(f.seen->connections, 2);
 		fake_stop(&f);
 	}
 }
@@ -290,6 +312,9 @@ static const struct {
 	{ "+OK\r\n-LOADING x\r\n-LOADING x\r\n", STAY, SC_FAULT_BUSY },
 	{ "-NOAUTH x\r\n-NOAUTH x\r\n-NOAUTH x\r\n", STAY, SC_FAULT_DENIED },
 	{ "-NOPERM x\r\n-NOPERM x\r\n-NOPERM x\r\n", STAY, SC_FAULT_NONE },
+	/* Without the command CLIENT, as some are configured. */
+	{ "-ERR unknown command 'CLIENT'\r\n" INFO INFO, STAY, SC_FAULT_NONE },
+	{ "+OK\r\n-ERR unknown command 'INFO'\r\n" INFO, STAY, SC_FAULT_OTHER },
 	{ "+OK\r\n:1\r\n*-1\r\n", STAY, SC_FAULT_NONE },
 	{ HELLO, STAY, SC_FAULT_NONE },
 };
@@ -403,6 +428,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_cluster_is_named),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_hellos),

@@ -47,6 +47,142 @@ static void wrong_values_are_failures(void **state)
 		    text);
 }
 
+/* Wrong places of servers: found without asking any, and before anybody is served. */
+static void wrong_places_are_failures(void **state)
+{
+	/* Option, value, other option, its value, what is said of the first. */
+	static const char *const cases[][5] = {
+		{ "caches.tiles_cache.location", "http://h", "caches.tiles_cache.backend",
+		  "redis", "redis location: " },
+		{ "caches.tiles_cache.location", "127.0.0.1:6379",
+		  "caches.tiles_cache.backend", "redis", "redis location: " },
+		{ "caches.default.location", "rediss://h", "caches.default.backend",
+		  "redis", "redis location: rediss:// (TLS) is not supported" },
+		{ "caches.default.location", "redis://h:99999/0",
+		  "caches.default.backend", "redis", "redis location: the port" },
+		{ "caches.default.location", "redis://h/foo", "caches.default.backend",
+		  "redis", "redis location: the database" },
+		{ "caches.default.location", "redis://h", "caches.default.backend",
+		  "memcached", "memcached location: server 1: no scheme" },
+		{ "caches.default.location", "h:0", "caches.default.backend", "memcached",
+		  "memcached location: \"h:0\": the port" },
+		{ "caches.default.location", "a:1/?0", "caches.default.backend",
+		  "memcached", "memcached location: \"a:1/?0\": the weight" },
+		{ "caches.default.location", "x,x", "caches.default.backend", "memcached",
+		  "memcached location: \"x\": this server is named twice" },
+		{ "caches.default.location", "redis://u:p@h", "caches.default.backend",
+		  "embedded", "a directory, not an address" },
+		{ "versions.location", "redis://u:p@h", "versions.backend", "embedded",
+		  "a directory, not an address" },
+		{ "versions.location", "http://h", "versions.backend", "redis",
+		  "redis location: " },
+		{ "versions.location", "h:0", "versions.backend", "memcached",
+		  "memcached location: " },
+		{ "versions.backend", "null", "versions.location", "",
+		  "\"null\" is none of embedded, memcached, redis" },
+		{ "versions.backend", "disk", "versions.location", "",
+		  "\"disk\" is none of embedded, memcached, redis" },
+	};
+	char first[128];
+	char second[128];
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *c = cases[i];
+
+		(void)snprintf(first, sizeof(first), "%s=%s", c[0], c[1]);
+		(void)snprintf(second, sizeof(second), "%s=%s", c[2], c[3]);
+		(void)snprintf(text, sizeof(text), "slidecached: %s: %s", c[0], c[4]);
+		EXPECT_EXIT(1, text, "--check-config", "--set", first, "--set", second);
+		EXPECT_EXIT(1, text, "--slides", path_in("slides"), "--state-dir",
+			    path_in("state"), "--set", first, "--set", second);
+	}
+	assert_int_equal(access(path_in("state"), F_OK), -1);
+}
+
+static void put_secret(const char *text, mode_t mode)
+{
+	int fd = open(path_in("secret"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	(void)close(fd);
+}
+
+#define SECRET "caches.default.options.secret_file"
+
+static void wrong_secrets_are_failures(void **state)
+{
+	static const char *const options[] = { "--check-config", "--workers=1" };
+	char option[256];
+
+	(void)state;
+	(void)snprintf(option, sizeof(option), SECRET "=%s", path_in("secret"));
+	for (size_t i = 0; i < 2; i++) {
+		(void)unlink(path_in("secret"));
+		EXPECT_EXIT(1, "No such file", options[i], "--set", option, "--state-dir",
+			    path_in("state"));
+		assert_non_null(strstr(read_text("log"), "slidecached: " SECRET ": /"));
+		put_secret("15 bytes, short", 0600);
+		EXPECT_EXIT(1, "must have 16 to 4096 bytes", options[i], "--set", option,
+			    "--state-dir", path_in("state"));
+		put_secret("long enough, but open", 0644);
+		EXPECT_EXIT(1, "open to everybody", options[i], "--set", option,
+			    "--state-dir", path_in("state"));
+	}
+	put_secret("long enough, and ours", 0600);
+	EXPECT_EXIT(0, "", "--check-config", "--set", option);
+	assert_string_equal(read_text("log"), "");
+}
+
+/* As somebody who may not read it. */
+static int check_as_stranger(const char *option)
+{
+	pid_t pid = 0;
+
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		char *argv[] = { strdup("slidecached"), strdup("--check-config"),
+				 strdup("--set"), strdup(option), NULL };
+
+		log_to_file();
+		if (geteuid() == 0 && setresuid(54321, 54321, 54321) != 0)
+			_exit(99);
+		_exit(sc_server_main(4, argv));
+	}
+	return wait_exit(pid);
+}
+
+static void a_secret_of_somebody_else_is_not_judged(void **state)
+{
+	char option[256];
+
+	(void)state;
+	(void)snprintf(option, sizeof(option), SECRET "=%s", path_in("secret"));
+	assert_int_equal(chmod(dir, 0755), 0);
+	put_secret("long enough, not ours", 0);
+	assert_int_equal(check_as_stranger(option), 0);
+	assert_non_null(
+		strstr(read_text("log"), "slidecached: not checked: " SECRET ": "));
+	assert_non_null(strstr(read_text("log"), "Permission denied"));
+	/* A start is refused: as who we stay. */
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(chmod(path_in("slides"), 0755), 0);
+	if (geteuid() == 0)
+		EXPECT_EXIT(1, "Permission denied", "--set", option, "--state-dir",
+			    path_in("state"), "--slides", path_in("slides"), "--listen",
+			    "127.0.0.1:0", "--set", "user=nobody");
+	else
+		EXPECT_EXIT(1, "Permission denied", "--set", option, "--state-dir",
+			    path_in("state"), "--slides", path_in("slides"), "--listen",
+			    "127.0.0.1:0");
+	assert_non_null(strstr(read_text("log"), "slidecached: " SECRET ": "));
+	assert_null(strstr(read_text("log"), "ready:"));
+}
+
 static void what_only_a_start_can_find_is_a_failure(void **state)
 {
 	char listen[256];
@@ -349,6 +485,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLAIN(wrong_flags_are_usage),
 		PLAIN(wrong_values_are_failures),
+		PLAIN(wrong_places_are_failures),
+		PLAIN(wrong_secrets_are_failures),
+		PLAIN(a_secret_of_somebody_else_is_not_judged),
 		PLAIN(what_only_a_start_can_find_is_a_failure),
 		PLAIN(questions_are_answered),
 		PLAIN(an_inherited_descriptor_serves),

@@ -148,7 +148,6 @@ def common(asked, read):
         Lie("closes when asked", relay.CloseOnRequest(), counter="errors_closed"),
         Lie("garbage", relay.Garbage(), counter="errors_protocol"),
         Lie("truncated", relay.Truncate(), counter="errors_closed"),
-        Lie("1 GB announced", relay.Announce(), counter="errors_protocol"),
         Lie("trickles", relay.Trickle(), silent=True, acked=None, counter="errors_timeout"),
         Lie(
             "another entry",
@@ -259,6 +258,7 @@ class DiskFull(Fault):
 def redis(asked, read):
     return [
         *common(asked, read),
+        Lie("1 GB announced", relay.Announce(), counter="errors_protocol"),
         OutOfMemory("OOM", x_cache={"HIT"}, counter="errors_full"),
         Evicting("evicting", x_cache=ANY, acked=None),
         Replica("READONLY", x_cache=ANY, counter="errors_read_only"),
@@ -312,6 +312,8 @@ WRITES = (b"set", b"add", b"cas", b"replace", b"append")
 def memcached(asked, read):
     return [
         *common(asked, read),
+        # Under one key that is an entry to be rejected; what else it says is no answer.
+        Lie("1 GB announced", relay.Announce(), x_cache={"BYPASS", "MISS"}, counter="rejects"),
         Small("OOM", options=("-M",), x_cache=ANY, acked=None, counter="errors_full"),
         Small("evicting", x_cache=ANY, acked=None),
         Lie(

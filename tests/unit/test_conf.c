@@ -70,78 +70,87 @@ static char *print(const struct sc_conf *c)
 	return text;
 }
 
+/* The text of the file; what the message says after "FILE". */
+static const char *const mistakes[][2] = {
+	{ "{\"worker\": 3}", ":1: unknown option \"worker\"; the nearest is "
+			     "\"workers\"" },
+	{ "{\n \"slides\": {\n  \"rot\": \"/x\"}}",
+	  ":3: unknown option \"slides.rot\"; the nearest is \"slides.root\"" },
+	{ "{\"max_open\": 3}", ":1: unknown option \"max_open\"; the nearest is "
+			       "\"slides.max_open\"" },
+	{ "{\"cache\": {\"default\": {}}}",
+	  ":1: unknown option \"cache\"; the nearest is \"cache_dir\"" },
+	{ "{\"caches\": {\n\"default\": {}, \"tile_cache\": {}}}",
+	  ":2: unknown option \"caches.tile_cache\"; the caches are "
+	  "\"default\" and \"tiles_cache\"" },
+	{ "{\"caches\": {\"my_cache\": {\"backend\": \"redis\"}}}",
+	  ":1: unknown option \"caches.my_cache\"; the caches are \"default\" "
+	  "and \"tiles_cache\"" },
+	{ "{\"caches\": {\"backend\": \"redis\"}}",
+	  ":1: unknown option \"caches.backend\"; the caches are \"default\" "
+	  "and \"tiles_cache\"" },
+	{ "{\"caches\": {\"default\": {\"backnd\": \"redis\"}}}",
+	  ":1: unknown option \"caches.default.backnd\"; the nearest is "
+	  "\"caches.default.backend\"" },
+	{ "{\"caches\": {\"default\": {\"options\":\n{\"max_size\": 1}}}}",
+	  ":2: unknown option \"caches.default.options.max_size\"; the nearest "
+	  "is "
+	  "\"caches.default.options.max_size_mb\"" },
+	{ "{\"slides\": 3}", ":1: slides: wants an object, not an integer" },
+	{ "{\"slides\": null}", ":1: slides: wants an object, not null" },
+	{ "{\"workers\": \"4\"}", ":1: workers: wants an integer, not a string" },
+	{ "{\"workers\": 4.5}", ":1: workers: wants an integer, not a fraction" },
+	{ "{\"workers\": null}", ":1: workers: wants an integer, not null" },
+	{ "{\"workers\": -1}", ":1: workers: -1 is not within 0..512" },
+	{ "{\"workers\": 513}", ":1: workers: 513 is not within 0..512" },
+	{ "{\"workers\": 99999999999999999999}", ":1:32: too big integer" },
+	{ "{\"slides\": {\"scan\": 1}}",
+	  ":1: slides.scan: wants true or false, not an integer" },
+	{ "{\"slides\": {\"scan\": \"true\"}}",
+	  ":1: slides.scan: wants true or false, not a string" },
+	{ "{\"listen\": null}", ":1: listen: wants a string, not null" },
+	{ "{\"user\": 7}", ":1: user: wants a string or null, not an integer" },
+	{ "{\"peer_users\": \"www-data\"}",
+	  ":1: peer_users: wants an array of strings, not a string" },
+	{ "{\"peer_users\": [1]}",
+	  ":1: peer_users: wants an array of strings, not an integer" },
+	{ "{\"peer_users\": [\"a,b\"]}",
+	  ":1: peer_users: \"a,b\" is empty or has a comma" },
+	{ "{\"caches\": {\"default\": {\"timeout_s\": 0}}}",
+	  ":1: caches.default.timeout_s: 0 is not within 1..3162240000" },
+	{ "{\"log\": {\"level\": \"loud\"}}",
+	  ":1: log.level: \"loud\" is none of error|warning|info|debug" },
+	{ "{\"log\": {\"level\": \"\"}}",
+	  ":1: log.level: \"\" is none of error|warning|info|debug" },
+	{ "{\"log\": {\"level\": \"error|warning\"}}",
+	  ":1: log.level: \"error|warning\" is none of "
+	  "error|warning|info|debug" },
+	{ "{\"state_dir\": \"/a\\nb\"}",
+	  ":1: state_dir: has a control byte or is not valid UTF-8" },
+	{ "{\"slides.root\": \"/x\"}",
+	  ": slides.root: a key with a dot; sections are nested objects" },
+	{ "{\"workers\": 1,\n \"workers\": 2}", ":2:10: duplicate object key" },
+	{ "{\"workers\": 1,}", ":1:15: string or '}' expected near '}'" },
+	{ "[]", ":1: wants an object, not an array" },
+	{ "7", ":1: wants an object, not an integer" },
+	{ "", ":1:0: unexpected token near end of file" },
+};
+
 static void mistakes_have_messages(void **state)
 {
-	/* The text of the file; what the message says after "FILE". */
-	static const char *const cases[][2] = {
-		{ "{\"worker\": 3}", ":1: unknown option \"worker\"; the nearest is "
-				     "\"workers\"" },
-		{ "{\n \"slides\": {\n  \"rot\": \"/x\"}}",
-		  ":3: unknown option \"slides.rot\"; the nearest is \"slides.root\"" },
-		{ "{\"max_open\": 3}", ":1: unknown option \"max_open\"; the nearest is "
-				       "\"slides.max_open\"" },
-		{ "{\"cache\": {\"default\": {}}}",
-		  ":1: unknown option \"cache\"; the nearest is \"cache_dir\"" },
-		{ "{\"caches\": {\n\"default\": {}, \"tile_cache\": {}}}",
-		  ":2: unknown option \"caches.tile_cache\"; the nearest is "
-		  "\"caches.tiles_cache.backend\"" },
-		{ "{\"caches\": {\"default\": {\"options\":\n{\"max_size\": 1}}}}",
-		  ":2: unknown option \"caches.default.options.max_size\"; the nearest "
-		  "is "
-		  "\"caches.default.options.max_size_mb\"" },
-		{ "{\"slides\": 3}", ":1: slides: wants an object, not an integer" },
-		{ "{\"slides\": null}", ":1: slides: wants an object, not null" },
-		{ "{\"workers\": \"4\"}", ":1: workers: wants an integer, not a string" },
-		{ "{\"workers\": 4.5}", ":1: workers: wants an integer, not a fraction" },
-		{ "{\"workers\": null}", ":1: workers: wants an integer, not null" },
-		{ "{\"workers\": -1}", ":1: workers: -1 is not within 0..512" },
-		{ "{\"workers\": 513}", ":1: workers: 513 is not within 0..512" },
-		{ "{\"workers\": 99999999999999999999}", ":1:32: too big integer" },
-		{ "{\"slides\": {\"scan\": 1}}",
-		  ":1: slides.scan: wants true or false, not an integer" },
-		{ "{\"slides\": {\"scan\": \"true\"}}",
-		  ":1: slides.scan: wants true or false, not a string" },
-		{ "{\"listen\": null}", ":1: listen: wants a string, not null" },
-		{ "{\"user\": 7}", ":1: user: wants a string or null, not an integer" },
-		{ "{\"peer_users\": \"www-data\"}",
-		  ":1: peer_users: wants an array of strings, not a string" },
-		{ "{\"peer_users\": [1]}",
-		  ":1: peer_users: wants an array of strings, not an integer" },
-		{ "{\"peer_users\": [\"a,b\"]}",
-		  ":1: peer_users: \"a,b\" is empty or has a comma" },
-		{ "{\"caches\": {\"default\": {\"timeout_s\": 0}}}",
-		  ":1: caches.default.timeout_s: 0 is not within 1..3162240000" },
-		{ "{\"log\": {\"level\": \"loud\"}}",
-		  ":1: log.level: \"loud\" is none of error|warning|info|debug" },
-		{ "{\"log\": {\"level\": \"\"}}",
-		  ":1: log.level: \"\" is none of error|warning|info|debug" },
-		{ "{\"log\": {\"level\": \"error|warning\"}}",
-		  ":1: log.level: \"error|warning\" is none of "
-		  "error|warning|info|debug" },
-		{ "{\"state_dir\": \"/a\\nb\"}",
-		  ":1: state_dir: has a control byte or is not valid UTF-8" },
-		{ "{\"slides.root\": \"/x\"}",
-		  ": slides.root: a key with a dot; sections are nested objects" },
-		{ "{\"workers\": 1,\n \"workers\": 2}", ":2:10: duplicate object key" },
-		{ "{\"workers\": 1,}", ":1:15: string or '}' expected near '}'" },
-		{ "[]", ":1: wants an object, not an array" },
-		{ "7", ":1: wants an object, not an integer" },
-		{ "", ":1:0: unexpected token near end of file" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
 		struct sc_conf *c = sc_conf_new();
 		struct sc_err err = { SC_OK, "" };
 		size_t n = strlen(file);
 
-		write_file(cases[i][0]);
+		write_file(mistakes[i][0]);
 		if (sc_conf_load(c, file, &err) != SC_INVALID || err.status != SC_INVALID)
-			fail_msg("%s\n is taken", cases[i][0]);
+			fail_msg("%s\n is taken", mistakes[i][0]);
 		assert_memory_equal(err.text, file, n);
-		if (strncmp(err.text + n, cases[i][1], strlen(cases[i][1])) != 0)
-			fail_msg("%s\n gives %s\n not   %s", cases[i][0], err.text + n,
-				 cases[i][1]);
+		if (strncmp(err.text + n, mistakes[i][1], strlen(mistakes[i][1])) != 0)
+			fail_msg("%s\n gives %s\n not   %s", mistakes[i][0], err.text + n,
+				 mistakes[i][1]);
 		sc_conf_free(c);
 	}
 }
@@ -223,7 +232,26 @@ static void set_takes_text(void **state)
 	assert_int_equal(sc_conf_set(c, "lisen", "x", &err), SC_INVALID);
 	assert_string_equal(err.text,
 			    "unknown option \"lisen\"; the nearest is \"listen\"");
+	assert_int_equal(sc_conf_set(c, "caches.defaults.backend", "x", &err),
+			 SC_INVALID);
+	assert_string_equal(err.text, "unknown option \"caches.defaults.backend\"; the "
+				      "caches are \"default\" and \"tiles_cache\"");
 	sc_conf_free(c);
+}
+
+static void options_are_found_below_a_section(void **state)
+{
+	(void)state;
+	assert_string_equal(sc_conf_option_below("caches.default", sc_bytes_str("split")),
+			    "caches.default.options.split");
+	assert_string_equal(
+		sc_conf_option_below("caches.tiles_cache", sc_bytes_str("location")),
+		"caches.tiles_cache.location");
+	assert_string_equal(sc_conf_option_below("versions", sc_bytes_str("location")),
+			    "versions.location");
+	assert_null(sc_conf_option_below("versions", sc_bytes_str("split")));
+	assert_null(sc_conf_option_below("version", sc_bytes_str("location")));
+	assert_null(sc_conf_option_below("caches.default", sc_bytes_str("")));
 }
 
 static void assert_round_trip(const struct sc_conf *c)
@@ -423,6 +451,7 @@ int main(void)
 		cmocka_unit_test(a_huge_file_is_refused),
 		cmocka_unit_test(values_arrive),
 		cmocka_unit_test(set_takes_text),
+		cmocka_unit_test(options_are_found_below_a_section),
 		cmocka_unit_test(printed_values_load_again),
 		cmocka_unit_test(the_sample_file_is_the_defaults),
 		cmocka_unit_test(finish_derives),

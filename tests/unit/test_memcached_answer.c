@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "src/cache/memcached_answer.h"
 #include "src/cache/memcached_reply.h"
@@ -19,6 +20,7 @@ struct talking {
 	struct sc_memcached_item items[ITEMS];
 	struct sc_memcached_talk talk;
 	struct sc_memcached_question question;
+	size_t room;
 	char stats[256];
 };
 
@@ -38,6 +40,7 @@ static struct talking *begin(enum sc_memcached_talk_kind kind,
 	struct talking *t = sc_alloc(sizeof *t);
 
 	t->server.fd = -1;
+	t->room = SC_MEMCACHED_GET_MAX;
 	for (size_t i = 0; i < ITEMS; i++)
 		t->items[i] = (struct sc_memcached_item){ .key = sc_bytes_str(keys[i]),
 							  .value = sc_bytes_str("x y"),
@@ -49,7 +52,8 @@ static struct talking *begin(enum sc_memcached_talk_kind kind,
 					      .write = write,
 					      .items = t->items,
 					      .n = ITEMS,
-					      .question = &t->question };
+					      .question = &t->question,
+					      .room = &t->room };
 	if (expected) {
 		struct sc_memcached_expected *e = &t->server.expected;
 
@@ -73,7 +77,7 @@ static void end(struct talking *t)
 }
 
 /* As if it had been received; piece bytes each time. */
-static void feed(struct talking *t, struct sc_bytes s, size_t piece)
+static void receive(struct talking *t, struct sc_bytes s, size_t piece)
 {
 	for (size_t at = 0; at < s.len && !t->talk.done; at += piece) {
 		size_t n = s.len - at < piece ? s.len - at : piece;
@@ -81,6 +85,13 @@ static void feed(struct talking *t, struct sc_bytes s, size_t piece)
 		sc_buf_append(&t->server.in, s.data + at, n);
 		sc_memcached_take_answer(&t->talk);
 	}
+}
+
+/* And everything had been sent before. */
+static void feed(struct talking *t, struct sc_bytes s, size_t piece)
+{
+	t->talk.sent = t->talk.request.len;
+	receive(t, s, piece);
 }
 
 static void assert_request(const struct talking *t, const char *text)
@@ -286,8 +297,8 @@ static void test_wrong_gets(void **state)
 		{ "VALUE b:2 0 1 5\r\nb\r\nVALUE b:2 0 1 5\r\n", SC_FAULT_PROTOCOL },
 		{ "VALUE e:x 0 1 5\r\nb\r\nVALUE e:x 0 1 5\r\n", SC_FAULT_PROTOCOL },
 		{ "VALUE b:2 0 1 5\r\nbb\r\n", SC_FAULT_PROTOCOL },
-		{ "VALUE b:2 0 1073741824 5\r\n", SC_FAULT_PROTOCOL },
-		{ "VALUE b:2 0 18446744073709551615 5\r\n", SC_FAULT_PROTOCOL },
+		{ "VALUE b:2 0 18446744073709551616 5\r\n", SC_FAULT_PROTOCOL },
+		{ "VALUE c:3 0 1073741824 5\r\n", SC_FAULT_PROTOCOL },
 		{ "VALUE b:2 0 -1 5\r\n", SC_FAULT_PROTOCOL },
 		{ "VALUE b:2 0 1\r\n", SC_FAULT_PROTOCOL },
 		{ "VALUE b:2 0 1 5 6\r\n", SC_FAULT_PROTOCOL },
@@ -328,6 +339,108 @@ static void test_wrong_writes(void **state)
 
 	(void)state;
 	check_wrong(SC_TALK_WRITE, wrong, COUNT_OF(wrong));
+}
+
+static void connect_to_nobody(struct talking *t)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	sc_close_fd(&fds[1]);
+	t->server.fd = fds[0];
+}
+
+/* A server that refuses a value before it has all of it may swallow the rest, and more:
+ * the answers count, the connection does not. */
+static void test_answered_before_all_was_sent(void **state)
+{
+	static const char too_large[] = "SERVER_ERROR object too large for cache\r\n";
+
+	(void)state;
+	for (int all = 0; all < 2; all++) {
+		struct talking *t = begin(SC_TALK_WRITE, SC_MEMCACHED_SET, NULL);
+
+		connect_to_nobody(t);
+		t->talk.sent = t->talk.request.len - !all;
+		for (size_t i = 0; i < ITEMS; i++)
+			receive(t, sc_bytes_str(too_large), 100);
+		assert_true(t->talk.done);
+		assert_int_equal(t->talk.fault, SC_FAULT_NONE);
+		for (size_t i = 0; i < ITEMS; i++)
+			assert_int_equal(t->items[i].status, SC_TOO_LARGE);
+		assert_int_equal(t->server.fd >= 0, all);
+		sc_close_fd(&t->server.fd);
+		end(t);
+	}
+}
+
+static void assert_cut(struct talking *t, enum sc_status a, enum sc_status b)
+{
+	assert_true(t->talk.done);
+	assert_true(t->talk.cut);
+	assert_int_equal(t->talk.fault, SC_FAULT_NONE);
+	assert_int_equal(t->server.fd, -1);
+	assert_int_equal(t->server.in.len, 0);
+	assert_int_equal(t->items[0].status, a);
+	assert_int_equal(t->items[1].status, b);
+	assert_int_equal(t->items[2].status, SC_TOO_LARGE);
+}
+
+/* What is under one key is no reason to distrust the server: that key has its answer,
+ * the others are to be asked for again. */
+static void test_value_over_the_limit(void **state)
+{
+	static const char *const lens[] = { "17825793", "1073741824",
+					    "18446744073709551615" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lens); i++) {
+		struct talking *t = begin(SC_TALK_GET, SC_MEMCACHED_SET, "e:x");
+		SC_AUTO_BUF s = SC_BUF_INIT;
+
+		connect_to_nobody(t);
+		sc_buf_printf(&s, "VALUE a:1 0 1 4\r\na\r\nVALUE b:2 0 %s 5\r\nbbb",
+			      lens[i]);
+		feed(t, sc_buf_bytes(&s), 1000);
+		assert_cut(t, SC_OK, SC_DAMAGED);
+		assert_int_equal(t->items[1].cas, 5);
+		assert_int_equal(t->items[1].out.len, 0);
+		assert_int_equal(t->server.expected.state, SC_EXPECTED_WANTED);
+		end(t);
+	}
+}
+
+static void test_expected_over_the_limit(void **state)
+{
+	struct talking *t = begin(SC_TALK_GET, SC_MEMCACHED_SET, "e:x");
+
+	(void)state;
+	feed(t, sc_bytes_str("VALUE a:1 0 1 4\r\na\r\nVALUE e:x 0 17825793 5\r\n"), 9);
+	assert_cut(t, SC_OK, SC_TOO_LARGE);
+	assert_int_equal(t->server.expected.state, SC_EXPECTED_DAMAGED);
+	end(t);
+}
+
+/* All values of a call together: the first that does not fit ends it. */
+static void test_no_room(void **state)
+{
+	struct talking *t = begin(SC_TALK_GET, SC_MEMCACHED_SET, "e:x");
+
+	(void)state;
+	t->room = 8;
+	feed(t, sc_bytes_str("VALUE a:1 0 5 4\r\nhello\r\nVALUE b:2 0 4 5\r\nfour"), 9);
+	assert_cut(t, SC_OK, SC_TOO_LARGE);
+	assert_value(t, 0, "hello");
+	end(t);
+	t = begin(SC_TALK_GET, SC_MEMCACHED_SET, "e:x");
+	t->room = 8;
+	feed(t,
+	     sc_bytes_str("VALUE a:1 0 5 4\r\nhello\r\nVALUE b:2 0 3 5\r\nxyz\r\n"
+			  "END\r\n"),
+	     9);
+	assert_value(t, 1, "xyz");
+	assert_false(t->talk.cut);
+	end(t);
 }
 
 static void test_endless_line(void **state)
@@ -407,6 +520,10 @@ int main(void)
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_wrong_gets),
 		cmocka_unit_test(test_wrong_writes),
+		cmocka_unit_test(test_answered_before_all_was_sent),
+		cmocka_unit_test(test_value_over_the_limit),
+		cmocka_unit_test(test_expected_over_the_limit),
+		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_endless_line),
 		cmocka_unit_test(test_mutants),
 	};

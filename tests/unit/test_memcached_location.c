@@ -95,7 +95,8 @@ static void test_refused(void **state)
 		{ ":11211", "no host" },
 		{ "a b", "no host" },
 		{ "a b:1", "no host" },
-		{ "memcached://a", "port" },
+		{ "memcached://a", "no scheme: host:port or unix:/path" },
+		{ "a,redis://b", "server 2: no scheme" },
 		{ "/run/x.sock", "no host" },
 		{ "::1", "brackets" },
 		{ "fe80::1:11211", "brackets" },
@@ -128,6 +129,30 @@ static void test_refused(void **state)
 		if (!strstr(err.text, cases[i].sentence))
 			fail_msg("%s: %s", cases[i].location, err.text);
 		assert_int_equal(l->n, 0);
+	}
+	free(l);
+}
+
+/* A location meant for another backend, or a slip in one, may hold a password anywhere.
+ */
+static void test_nothing_secret_is_quoted(void **state)
+{
+	static const char *const locations[] = {
+		"redis://user:SECRET@host",  "redis://user:SEC,SECRET@host",
+		"user:SECRET@host:11211",    "user:SECRET,SECRET@host",
+		"a,user:SECRET@host",	     "unix:/SECRET@a,unix:/SECRET@a",
+		"SECRET:x,redis://a",	     "SECRET/?0,a@b",
+		"redis+unix://:SECRET@/run", "unix:/a://SECRET,unix:/a://SECRET",
+	};
+	struct sc_memcached_location *l = sc_alloc(sizeof *l);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(locations); i++) {
+		struct sc_err err = { SC_OK, "" };
+
+		assert_int_equal(sc_memcached_locate(locations[i], l, &err), SC_INVALID);
+		if (strstr(err.text, "SECRET") || !strstr(err.text, ": server "))
+			fail_msg("%s: %s", locations[i], err.text);
 	}
 	free(l);
 }
@@ -269,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_one),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_nothing_secret_is_quoted),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_ring_of_one),

@@ -92,6 +92,8 @@ static void test_keys(void **state)
 		assert_true(part.data[i] > ' ' && part.data[i] < 0x7f);
 }
 
+static const struct sc_bytes item = { (const unsigned char *)"exact:v:item", 12 };
+
 static void test_index_round_trip(void **state)
 {
 	unsigned char text[SC_INDEX_LEN];
@@ -100,12 +102,18 @@ static void test_index_round_trip(void **state)
 	(void)state;
 	assert_int_equal(make(100000, 999, &x), SC_OK);
 	sc_index_write(&x, text);
-	assert_true(sc_index_read(sc_bytes_of(text, sizeof text), &y));
+	assert_true(sc_index_read(sc_bytes_of(text, sizeof text), item, &y));
 	assert_int_equal(y.len, 100000);
 	assert_int_equal(y.part_len, 999);
 	assert_string_equal(x.write, y.write);
 	assert_memory_equal(x.hash, y.hash, sizeof x.hash);
-	assert_false(sc_index_read(sc_bytes_of(text, sizeof text - 1), &y));
+	assert_false(sc_index_read(sc_bytes_of(text, sizeof text - 1), item, &y));
+	/* Planted under a key that leaves no room for the parts' suffix. */
+	char longest[SC_KEY_MAX - SC_SUFFIX_LEN + 1] = "";
+	assert_true(sc_index_read(sc_bytes_of(text, sizeof text),
+				  sc_bytes_of(longest, sizeof longest - 1), &y));
+	assert_false(sc_index_read(sc_bytes_of(text, sizeof text),
+				   sc_bytes_of(longest, sizeof longest), &y));
 }
 
 /* Indexes that nobody here writes: no division by zero, no huge loop, no strange key. */
@@ -139,7 +147,7 @@ static void test_index_lies(void **state)
 		memcpy(text + 4, &lies[i].part_len, 4);
 		memset(text + 8, 'a', SC_WRITE_LEN);
 		text[8 + i % SC_WRITE_LEN] = (unsigned char)lies[i].c;
-		assert_false(sc_index_read(sc_bytes_of(text, sizeof text), &x));
+		assert_false(sc_index_read(sc_bytes_of(text, sizeof text), item, &x));
 	}
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What connections to cache servers share (src/cache/remote.h): the breaker's pauses, the
- * probe that never waits, and the list of a process's servers. The server is a socket of
- * the test's own.
+ * probe that never waits, the list of a process's servers, and names of hosts. The
+ * servers are sockets of the test's own, and so is the resolver.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "slidecache/bytes.h"
 #include "slidecache/clock.h"
+#include "slidecache/log.h"
 #include "src/cache/remote.h"
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
@@ -24,6 +27,7 @@ static const char *const bad[] = { "-LOADING", NULL };
 struct listener {
 	char dir[32];
 	struct sc_address address;
+	struct sc_target target;
 	int fd;
 };
 
@@ -42,6 +46,7 @@ static void new_listener(struct listener *l)
 	*l = (struct listener){ .dir = "/tmp/sc-remote-XXXXXX", .fd = -1 };
 	assert_non_null(mkdtemp(l->dir));
 	(void)snprintf(l->address.host, sizeof(l->address.host), "%s/s", l->dir);
+	l->target.address = l->address;
 }
 
 static void stop_listening(struct listener *l)
@@ -69,9 +74,9 @@ static void answer(const struct listener *l, const char *text)
 	(void)close(fd);
 }
 
-static enum sc_probe_result step(struct sc_probe *p, const struct listener *l)
+static enum sc_probe_result step(struct sc_probe *p, struct listener *l)
 {
-	return sc_probe_step(p, &l->address, "PING\r\n", bad);
+	return sc_probe_step(p, &l->target, "PING\r\n", bad);
 }
 
 static void test_pauses_grow(void **state)
@@ -91,9 +96,24 @@ static void test_pauses_grow(void **state)
 		assert_true(sc_breaker_wants_probe(&b, b.until_us));
 		now = b.until_us;
 	}
+}
+
+/* One success does not make a server good that answers only now and then. */
+static void test_pauses_shrink_with_time(void **state)
+{
+	struct sc_breaker b = { .state = SC_BREAKER_CLOSED };
+	int64_t now = 5000 * MS;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		sc_breaker_fail(&b, now += 1000 * MS);
+		sc_breaker_succeed(&b);
+		assert_int_equal(b.state, SC_BREAKER_CLOSED);
+	}
+	sc_breaker_fail(&b, now += 9999 * MS);
+	assert_in_range(b.until_us - now, 750 * MS, 1250 * MS);
 	sc_breaker_succeed(&b);
-	assert_int_equal(b.state, SC_BREAKER_CLOSED);
-	sc_breaker_fail(&b, now);
+	sc_breaker_fail(&b, now += 10000 * MS);
 	assert_in_range(b.until_us - now, 225 * MS, 375 * MS);
 }
 
@@ -305,16 +325,128 @@ static void test_calls(void **state)
 	end_listener(&l);
 }
 
-static void test_address_errors(void **state)
+struct heard {
+	int away, back;
+	char last[256];
+};
+
+static void hear(void *arg, enum sc_log_level level, const char *text)
 {
-	struct sc_address a = { "/nowhere/s", 0 };
+	struct heard *h = arg;
+
+	(void)level;
+	h->away += strstr(text, "not asked until it answers") != NULL;
+	h->back += strstr(text, "answers again") != NULL;
+	(void)snprintf(h->last, sizeof(h->last), "%s", text);
+}
+
+static void come_and_go(struct sc_remote *r)
+{
+	struct sc_call call = sc_call_begin(100);
+	struct sc_err err;
+
+	assert_int_equal(sc_remote_failed(r, &call, SC_FAULT_CLOSED, &err, "gone"),
+			 SC_UNAVAILABLE);
+	sc_remote_answered(r);
+}
+
+/* A pair of lines at most in ten seconds; then how often there would have been one. */
+static void test_log_is_short(void **state)
+{
+	static const struct sc_address a = { "127.0.0.1", 1 };
+	struct sc_remote *r = add("log", &a);
+	struct heard h = { .away = 0 };
+	struct sc_call call = sc_call_begin(100);
+	struct sc_err err;
 
 	(void)state;
-	assert_int_equal(sc_address_connect(&a), -1);
-	memset(a.host, 'x', sizeof(a.host) - 1);
-	assert_int_equal(sc_address_connect(&a), -1);
-	a = (struct sc_address){ "no such host", 1 };
-	assert_int_equal(sc_address_connect(&a), -1);
+	sc_log_to(hear, &h);
+	for (int i = 0; i < 8; i++)
+		come_and_go(r);
+	assert_int_equal(h.away, 1);
+	assert_int_equal(h.back, 1);
+	r->quiet_until_us = 0; /* later */
+	come_and_go(r);
+	assert_int_equal(h.away, 2);
+	assert_int_equal(h.back, 2);
+	/* Away, and nobody was told: after a while one is, once. */
+	for (int i = 0; i < 3; i++) {
+		SC_IGNORE(sc_remote_failed(r, &call, SC_FAULT_CLOSED, &err, "gone"));
+		assert_int_equal(h.away, 2);
+	}
+	r->away_us = 0;
+	for (int i = 0; i < 3; i++)
+		SC_IGNORE(sc_remote_failed(r, &call, SC_FAULT_CLOSED, &err, "gone"));
+	assert_int_equal(h.away, 3);
+	sc_log_to(NULL, NULL);
+	sc_remote_drop(r);
+}
+
+static void test_log_counts(void **state)
+{
+	static const struct sc_address a = { "127.0.0.1", 1 };
+	struct sc_remote *r = add("count", &a);
+	struct heard h = { .away = 0 };
+	struct sc_call call = sc_call_begin(100);
+	struct sc_err err;
+
+	(void)state;
+	sc_log_to(hear, &h);
+	for (int i = 0; i < 4; i++)
+		come_and_go(r);
+	r->quiet_until_us = 0;
+	SC_IGNORE(sc_remote_failed(r, &call, SC_FAULT_CLOSED, &err, "gone"));
+	assert_non_null(strstr(h.last, "4 times"));
+	sc_log_to(NULL, NULL);
+	sc_remote_drop(r);
+}
+
+static void *share_nothing(void *arg)
+{
+	static const struct sc_address a = { "127.0.0.1", 1 };
+	struct sc_remote *mine = NULL;
+
+	if (sc_remote_find(&kind, "threads"))
+		return arg;
+	for (int i = 0; i < 1000; i++) {
+		mine = add("threads", &a);
+		if (sc_remote_find(&kind, "threads") != mine)
+			return arg;
+		sc_remote_drop(mine);
+		sc_remote_drop(mine);
+	}
+	return NULL;
+}
+
+static void test_threads_share_nothing(void **state)
+{
+	static const struct sc_address a = { "127.0.0.1", 1 };
+	struct sc_remote *r = add("threads", &a);
+	pthread_t threads[4];
+	void *failed = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, share_nothing, r), 0);
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_ptr_equal(sc_remote_find(&kind, "threads"), r);
+	sc_remote_drop(r);
+	sc_remote_drop(r);
+}
+
+static void test_address_errors(void **state)
+{
+	struct sc_target t = { .address = { "/nowhere/s", 0 } };
+
+	(void)state;
+	assert_int_equal(sc_target_connect(&t, 0), -1);
+	assert_int_equal(sc_target_connect_next(&t, ENOENT), -1);
+	assert_int_equal(errno, ENOENT);
+	memset(t.address.host, 'x', sizeof(t.address.host) - 1);
+	assert_int_equal(sc_target_connect(&t, 0), -1);
 }
 
 static void test_deadlines(void **state)
@@ -336,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pauses_grow),
+		cmocka_unit_test(test_pauses_shrink_with_time),
 		cmocka_unit_test(test_pauses_differ),
 		cmocka_unit_test(test_probe_alive),
 		cmocka_unit_test(test_probe_loading),
@@ -345,6 +478,9 @@ int main(void)
 		cmocka_unit_test(test_sharing),
 		cmocka_unit_test(test_child_leaves_it_alone),
 		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_log_is_short),
+		cmocka_unit_test(test_log_counts),
+		cmocka_unit_test(test_threads_share_nothing),
 		cmocka_unit_test(test_address_errors),
 		cmocka_unit_test(test_deadlines),
 	};

@@ -4,11 +4,12 @@
  * configured, has it room for tiles, does it make room for new ones. Whether others can
  * reach it, memcached does not say.
  */
-#include "cache/memcached_advice.h"
+#include "cache/memcached_advise.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cache/advice.h"
 #include "cache/backend.h"
 #include "slidecache/fault.h"
 #include "slidecache/memcached_link.h"
@@ -22,9 +23,7 @@
 
 struct telling {
 	const struct sc_cache_options *o;
-	sc_advice_fn say;
-	void *arg;
-	const char *server;
+	struct sc_advice_to to;
 };
 
 struct settings {
@@ -32,16 +31,8 @@ struct settings {
 	uint64_t item_size_max;
 	uint64_t maxbytes;
 	bool evicts;
+	bool restores; /* its memory, at a restart (-e) */
 };
-
-static void tell(const struct telling *t, enum sc_advice advice, const char *what,
-		 const char *fix)
-{
-	char finding[512];
-
-	(void)snprintf(finding, sizeof finding, "memcached %s: %s", t->server, what);
-	t->say(t->arg, advice, finding, fix);
-}
 
 static void note_version(void *arg, struct sc_bytes name, struct sc_bytes value)
 {
@@ -64,6 +55,8 @@ static void note_setting(void *arg, struct sc_bytes name, struct sc_bytes value)
 		(void)sc_parse_u64(value, UINT64_MAX, &s->maxbytes);
 	else if (sc_bytes_is(name, "evictions"))
 		s->evicts = sc_bytes_is(value, "on");
+	else if (sc_bytes_is(name, "memory_file"))
+		s->restores = !sc_bytes_is(value, "(null)");
 }
 
 /* Digits and dots up to the first other byte, compared as numbers. */
@@ -87,13 +80,11 @@ static bool is_older(const char *version, const char *than)
 
 static void judge_version(const struct telling *t, const struct settings *s)
 {
-	char what[64];
-
-	(void)snprintf(what, sizeof what, "version %s", s->version);
 	if (is_older(s->version, "1.6"))
-		tell(t, SC_ADVICE_WARNING, what, "use memcached 1.6 or later");
+		sc_advise_tell(&t->to, SC_ADVICE_WARNING, "use memcached 1.6 or later",
+			       "version %s", s->version);
 	else
-		tell(t, SC_ADVICE_OK, what, "");
+		sc_advise_tell(&t->to, SC_ADVICE_OK, "", "version %s", s->version);
 }
 
 static void judge_item_size(const struct telling *t, const struct settings *s)
@@ -101,33 +92,34 @@ static void judge_item_size(const struct telling *t, const struct settings *s)
 	uint64_t value_max = t->o->max_value_kb ? t->o->max_value_kb * 1024
 						: sc_backend_memcached.value_max;
 	uint64_t need = value_max + ITEM_HEAD;
-	char what[128];
 	char fix[64];
 
 	if (s->item_size_max == 0 || s->item_size_max >= need)
 		return;
-	(void)snprintf(what, sizeof what,
+	(void)snprintf(fix, sizeof fix, "start memcached with -I %" PRIu64 "m",
+		       need / MIB + 1);
+	sc_advise_tell(&t->to, SC_ADVICE_WARNING, fix,
 		       "takes values up to %" PRIu64
 		       " bytes, the cache has up to %" PRIu64,
 		       s->item_size_max, value_max);
-	(void)snprintf(fix, sizeof fix, "start memcached with -I %" PRIu64 "m",
-		       need / MIB + 1);
-	tell(t, SC_ADVICE_WARNING, what, fix);
 }
 
 static void judge_room(const struct telling *t, const struct settings *s)
 {
-	char what[64];
-
-	(void)snprintf(what, sizeof what, "has %" PRIu64 " MiB of memory",
-		       s->maxbytes / MIB);
 	if (s->maxbytes > 0 && s->maxbytes <= ROOM_MIN_MIB * MIB)
-		tell(t, SC_ADVICE_WARNING, what,
-		     "that is a few thousand tiles: start memcached with -m 1024");
+		sc_advise_tell(
+			&t->to, SC_ADVICE_WARNING,
+			"that is a few thousand tiles: start memcached with -m 1024",
+			"has %" PRIu64 " MiB of memory", s->maxbytes / MIB);
 	if (!s->evicts)
-		tell(t, SC_ADVICE_FAILURE,
-		     "stores nothing more once it is full (evictions are off)",
-		     "start memcached without -M");
+		sc_advise_tell(&t->to, SC_ADVICE_FAILURE, "start memcached without -M",
+			       "stores nothing more once it is full (evictions are off)");
+	/* Its clock goes on over the restart, so only its process number is another one.
+	 */
+	if (s->restores)
+		sc_advise_tell(&t->to, SC_ADVICE_FAILURE, "start memcached without -e",
+			       "takes its old memory up again after a restart, and old "
+			       "versions with it");
 }
 
 static enum sc_status ask(struct sc_memcached *m, size_t server, struct settings *s,
@@ -144,12 +136,16 @@ static enum sc_status ask(struct sc_memcached *m, size_t server, struct settings
 static void advise_server(const struct telling *t, struct sc_memcached *m, size_t server)
 {
 	struct settings s = { .version = "unknown", .evicts = true };
+	const char *name = sc_memcached_name(m, server);
+	const char *fix =
+		sc_advise_socket(strncmp(name, "unix:", 5) == 0 ? name + 5 : NULL);
 	struct sc_err err;
 
 	if (ask(m, server, &s, &err) != SC_OK) {
-		t->say(t->arg, SC_ADVICE_FAILURE, err.text,
-		       "start memcached there, or correct the location; until then "
-		       "everything it would hold is rendered");
+		t->to.say(t->to.arg, SC_ADVICE_FAILURE, err.text,
+			  fix ? fix
+			      : "start memcached there, or correct the location; until "
+				"then everything it would hold is rendered");
 		return;
 	}
 	judge_version(t, &s);
@@ -160,18 +156,17 @@ static void advise_server(const struct telling *t, struct sc_memcached *m, size_
 static void judge_library(const struct telling *t)
 {
 	const char *version = sc_memcached_library();
-	char what[64];
 
-	if (!is_older(version, SC_MEMCACHED_LIBRARY_MIN))
-		return;
-	(void)snprintf(what, sizeof what, "libmemcached is %.20s", version);
-	t->say(t->arg, SC_ADVICE_FAILURE, what,
-	       "install libmemcached " SC_MEMCACHED_LIBRARY_MIN " or later");
+	if (is_older(version, SC_MEMCACHED_LIBRARY_MIN))
+		sc_advise_tell(&t->to, SC_ADVICE_FAILURE,
+			       "install libmemcached " SC_MEMCACHED_LIBRARY_MIN
+			       " or later",
+			       "libmemcached is %.20s", version);
 }
 
 void sc_memcached_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg)
 {
-	struct telling t = { .o = o, .say = say, .arg = arg };
+	struct telling t = { .o = o, .to = { .say = say, .arg = arg } };
 	struct sc_memcached *m = NULL;
 	struct sc_err err;
 
@@ -181,7 +176,11 @@ void sc_memcached_advise(const struct sc_cache_options *o, sc_advice_fn say, voi
 	}
 	judge_library(&t);
 	for (size_t i = 0; i < sc_memcached_servers(m); i++) {
-		t.server = sc_memcached_name(m, i);
+		char about[320];
+
+		(void)snprintf(about, sizeof about, "memcached %s",
+			       sc_memcached_name(m, i));
+		t.to.about = about;
 		advise_server(&t, m, i);
 	}
 	sc_memcached_close(m);

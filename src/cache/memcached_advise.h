@@ -2,8 +2,8 @@
 /*
  * What an operator should know of the memcached servers of a cache.
  */
-#ifndef SRC_CACHE_MEMCACHED_ADVICE_H
-#define SRC_CACHE_MEMCACHED_ADVICE_H
+#ifndef SRC_CACHE_MEMCACHED_ADVISE_H
+#define SRC_CACHE_MEMCACHED_ADVISE_H
 
 #include "slidecache/cache.h"
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process of the application does with stores that it cannot open: wrong options
+ * are said once and never tried again, what may get better is.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/context.h"
+#include "slidecache/app.h"
+#include "slidecache/log.h"
+#include "tests/lib/check.h"
+
+#define TRIES 3
+
+static char *dir;
+
+static const char *path_in(const char *name)
+{
+	static char path[4][256];
+	static unsigned next;
+	char *out = path[next++ % 4];
+
+	(void)snprintf(out, sizeof(path[0]), "%s/%s", dir, name);
+	return out;
+}
+
+static int make_dir(void **state)
+{
+	(void)state;
+	dir = check_mkdir();
+	return mkdir(path_in("slides"), 0700);
+}
+
+static int remove_dir(void **state)
+{
+	struct sc_err err;
+
+	(void)state;
+	if (sc_log_open("stderr", SC_LOG_INFO, &err) != SC_OK)
+		return -1;
+	check_rmdir(dir);
+	return 0;
+}
+
+static struct sc_conf *conf_of(const char *backend, const char *location)
+{
+	const char *const options[][2] = {
+		{ "slides.root", path_in("slides") },
+		{ "state_dir", dir },
+		{ "cache_dir", dir },
+		{ "versions.backend", backend },
+		{ "versions.location", location },
+		{ "caches.default.backend", backend },
+		{ "caches.default.location", location },
+		{ "caches.tiles_cache.backend", "null" },
+	};
+	struct sc_conf *conf = sc_conf_new();
+	struct sc_err err = { SC_OK, "" };
+
+	for (size_t i = 0; i < COUNT_OF(options); i++)
+		assert_int_equal(sc_conf_set(conf, options[i][0], options[i][1], &err),
+				 SC_OK);
+	assert_int_equal(sc_conf_finish(conf, &err), SC_OK);
+	return conf;
+}
+
+/* How many lines of the log have what. */
+static unsigned lines_with(const char *what)
+{
+	char line[1024];
+	FILE *f = fopen(path_in("log"), "r");
+	unsigned n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, what) != NULL;
+	(void)fclose(f);
+	return n;
+}
+
+/* Opens, then retries as if enough time had passed each time. */
+static void run(const char *backend, const char *location)
+{
+	struct sc_conf *conf = conf_of(backend, location);
+	struct sc_app *app = NULL;
+	struct sc_err err = { SC_OK, "" };
+
+	(void)unlink(path_in("log"));
+	assert_int_equal(sc_log_open(path_in("log"), SC_LOG_INFO, &err), SC_OK);
+	assert_int_equal(sc_app_open(conf, SC_APP_SERVE, &app, &err), SC_OK);
+	for (int i = 1; i < TRIES; i++) {
+		app->retry_at_us = 0;
+		app->quiet_until_us = 0;
+		sc_app_retry(app);
+	}
+	assert_null(app->caches[SC_CACHE_DEFAULT]);
+	assert_null(app->versions);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
+static void wrong_options_are_said_once(void **state)
+{
+	(void)state;
+	run("redis", "http://user:SECRET@host");
+	assert_int_equal(lines_with("error"), 2);
+	assert_int_equal(lines_with(" cache default: redis location: "), 1);
+	assert_int_equal(lines_with(" version store: redis location: "), 1);
+	run("embedded", "redis://user:SECRET@host");
+	assert_int_equal(lines_with("error"), 2);
+	assert_int_equal(lines_with("a directory, not an address"), 2);
+	assert_int_equal(lines_with("SECRET"), 0);
+}
+
+/* A file where the folder should be: somebody may remove it. */
+static void what_may_get_better_is_tried_again(void **state)
+{
+	FILE *f = fopen(path_in("file"), "w");
+
+	(void)state;
+	assert_non_null(f);
+	(void)fclose(f);
+	run("embedded", path_in("file"));
+	assert_int_equal(lines_with(" cache default: "), TRIES);
+	assert_int_equal(lines_with(" cache default: default"), 0);
+	assert_int_equal(lines_with(" version store: "), TRIES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrong_options_are_said_once),
+		cmocka_unit_test(what_may_get_better_is_tried_again),
+	};
+
+	return cmocka_run_group_tests_name("app stores", tests, make_dir, remove_dir);
+}
