@@ -11,6 +11,18 @@
 #include "cache/remote.h"
 #include "slidecache/bytes.h"
 
+bool sc_is_host_text(struct sc_bytes s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = s.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
+			return false;
+	}
+	return true;
+}
+
 static int start_connect(int family, const void *address, socklen_t length)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

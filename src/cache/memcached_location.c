@@ -127,18 +127,6 @@ static enum sc_status parse_v6(struct part *p, struct sc_memcached_host *h)
 	return SC_OK;
 }
 
-static bool is_host(struct sc_bytes s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = s.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		      (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
-			return false;
-	}
-	return s.len > 0;
-}
-
 static enum sc_status parse_host(struct part *p, struct sc_memcached_host *h)
 {
 	enum sc_status status = take_port(p, h);
@@ -149,7 +137,8 @@ static enum sc_status parse_host(struct part *p, struct sc_memcached_host *h)
 		return parse_v6(p, h);
 	if (p->text.len > 0 && memchr(p->text.data, ':', p->text.len))
 		return refuse(p, "an IPv6 address belongs in brackets: [::1]:11211");
-	if (!is_host(p->text) || !copy_host(p->text, h, sizeof h->address.host))
+	if (p->text.len == 0 || !sc_is_host_text(p->text) ||
+	    !copy_host(p->text, h, sizeof h->address.host))
 		return refuse(p, "this is no host: host:port, or unix:/path");
 	return SC_OK;
 }

@@ -93,19 +93,6 @@ static enum sc_status parse_port(struct sc_bytes s, struct sc_redis_location *l,
 	return SC_OK;
 }
 
-/* True for one of the bytes of names and IPv4 addresses only. */
-static bool is_host(struct sc_bytes s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = s.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		      (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
-			return false;
-	}
-	return true;
-}
-
 static bool copy(struct sc_bytes s, char *out, size_t cap)
 {
 	if (s.len >= cap)
@@ -137,7 +124,7 @@ static enum sc_status take_host(struct sc_bytes *s, struct sc_redis_location *l,
 	const void *colon = NULL;
 	struct sc_bytes host = until(*s, find(*s, ':', &colon) ? colon : NULL);
 
-	if (!is_host(host) || (host.len > 0 && !copy(host, l->address.host, 254)))
+	if (!sc_is_host_text(host) || (host.len > 0 && !copy(host, l->address.host, 254)))
 		return refuse(err, "the host is a name or an address (IPv6 in brackets)");
 	*s = sc_bytes_of(s->data + host.len, s->len - host.len);
 	return SC_OK;

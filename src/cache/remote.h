@@ -30,6 +30,7 @@
 #include <sys/types.h>
 
 #include "cache/names.h"
+#include "slidecache/bytes.h"
 #include "slidecache/fault.h"
 #include "slidecache/status.h"
 
@@ -39,6 +40,9 @@ struct sc_address {
 			 */
 	int port;	/* 0: host is the path of a unix socket */
 };
+
+/* Whether it has only the bytes of names and IPv4 addresses. Pure. */
+bool sc_is_host_text(struct sc_bytes s);
 
 /* An address, and where it leads. Names are resolved in the background (names.h): prefer
  * addresses all the same. */
