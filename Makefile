@@ -12,7 +12,7 @@ VERSION := 0.1.0
 # Each directory is a layer; tests/lint/layers checks who may include whom.
 LAYERS := base conf http image slide cache version render access app
 LIBS_PC := libjpeg libpng libtiff-4 openslide jansson libsodium libxxhash hiredis libmemcached zlib
-LIBS := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null) -llmdb -lfcgi -lm -lpthread
+LIBS := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null) -llmdb -lfcgi -lcrypt -lm -lpthread
 PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null | sed 's/-I/-isystem /g')
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-compare -Wcast-qual -Wvla -Wundef \
@@ -46,8 +46,9 @@ LIB_MAP := src/libslidecache.map
 LIB_SONAME := libslidecache.so.1
 LIB_HEADERS := include/slidecache/cache.h include/slidecache/version.h \
 	include/slidecache/bytes.h include/slidecache/status.h \
-	include/slidecache/metrics.h include/slidecache/log.h
-LIB_LIBS := -lsodium -lxxhash -lhiredis -lmemcached -lz -llmdb -lpthread
+	include/slidecache/metrics.h include/slidecache/log.h \
+	include/slidecache/migration.h include/slidecache/ledger.h include/slidecache/testing.h
+LIB_LIBS := -lsodium -lxxhash -lhiredis -lmemcached -lz -llmdb -ljansson -lpthread
 LIB_CFLAGS := -fPIC -fno-semantic-interposition
 SERVER_SRC := $(sort $(wildcard src/server/*.c))
 CTL_SRC := $(sort $(wildcard src/ctl/*.c))

@@ -3,11 +3,11 @@
  * Caches: named places for entries, each kept in a backend.
  *
  * An entry is bytes with a MIME type under KEY = PREFIX:VERSION:ITEM. The version is an
- * argument of every call (see version.h; it may be several versions one after the other:
- * a change of any of them makes the entry unreachable); the item is made by the caller of
- * [A-Za-z0-9_./~-], 1..140 bytes; the whole key has at most 200. Backends move bytes; the
- * stored format (the envelope) exists once, above them, and carries the whole key, the
- * times and a checksum or MAC: whatever does not verify is a miss and a counter.
+ * argument of every call (see version.h; it may be several versions one after the other,
+ * sc_version_text: a change of any makes the entry unreachable); the item is made by the
+ * caller of [A-Za-z0-9_./~-], 1..140 bytes; the whole key has at most 200. Backends move
+ * bytes; the stored format (the envelope) exists once, above them, and carries the whole
+ * key, the times and a checksum or MAC: whatever does not verify is a miss and a counter.
  *
  * A cache error is never the user's error: get answers SC_OK or SC_MISS, or, when the
  * backend could not be asked, SC_UNAVAILABLE; set answers SC_OK or says why it did not
@@ -182,6 +182,24 @@ void sc_cache_expect(struct sc_cache *c, const char *version, struct sc_bytes it
 
 /* Whether its backend keeps anything: "null" does not. */
 bool sc_cache_stores(const struct sc_cache *c);
+
+/*
+ * Entries that no reader will ask for again because their version is no longer current.
+ * On a server they go away by their time to live, which all entries have there. The
+ * embedded backend reclaims them first when it needs room, before anything else is
+ * evicted, once it knows of them:
+ *
+ * sc_cache_groups calls visit once for each version text that entries are stored under,
+ * with the item of one of them (both valid during the call); on a server never.
+ * sc_cache_retire says that nothing is stored under versions that begin with version and
+ * will be asked for. Both cost no more with more entries. What is stored under it later
+ * (a render that began before) is found by the next look.
+ */
+typedef void (*sc_cache_group_fn)(void *arg, const char *version, const char *item);
+SC_MUST enum sc_status sc_cache_groups(struct sc_cache *c, sc_cache_group_fn visit,
+				       void *arg, struct sc_err *err);
+SC_MUST enum sc_status sc_cache_retire(struct sc_cache *c, const char *version,
+				       struct sc_err *err);
 
 struct sc_cache_stats {
 	/* embedded: of this cache. On a server: of all that it holds, for whomever. */

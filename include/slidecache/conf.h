@@ -61,7 +61,13 @@ struct sc_conf {
 		char *key_prefix;
 		int64_t timeout_ms;
 	} versions;
+	char *migrations_dir;
+	bool migrate_on_start;
 	struct sc_conf_cache caches[SC_CONF_CACHES];
+	struct {
+		char *htpasswd_file; /* "" none */
+		bool trust_remote_user;
+	} access;
 	struct {
 		char *level, *target;
 	} log;

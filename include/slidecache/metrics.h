@@ -34,7 +34,7 @@ extern "C" {
 	X(WORKER_STARTS, "worker_starts", "workers forked")                              \
 	X(WORKER_DEATHS, "worker_deaths", "workers that ended abnormally")               \
 	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline")  \
-	X(INVALIDATIONS, "invalidations", "versions changed over HTTP")                  \
+	X(INVALIDATIONS, "invalidations", "names that got a new version")                \
 	X(VERSION_ERRORS, "version_errors", "version store out of reach")
 
 enum sc_metric {

@@ -104,6 +104,10 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 	a->memo = sc_version_memo_new();
 	/* Damaged or not there: every request looks again, and says so. */
 	a->catalogue = sc_catalogue_new(conf->slides.catalogue);
+	a->access = sc_access_new(&(struct sc_access_options){
+		.htpasswd_file = conf->access.htpasswd_file,
+		.trust_remote_user = conf->access.trust_remote_user,
+	});
 	status = open_slides(a, err);
 	if (status) {
 		sc_app_close(a);
@@ -123,6 +127,7 @@ void sc_app_close(struct sc_app *a)
 	sc_versions_close(a->versions);
 	sc_renderer_free(a->renderer);
 	sc_catalogue_close(a->catalogue);
+	sc_access_free(a->access);
 	sc_slide_root_close(a->root);
 	sc_version_memo_free(a->memo);
 	free(a);

@@ -19,6 +19,7 @@ struct sc_app {
 	enum sc_app_use use;
 	struct sc_slide_root *root;
 	struct sc_catalogue *catalogue;
+	struct sc_access *access;
 	struct sc_renderer *renderer;
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
@@ -48,8 +49,8 @@ enum sc_cache_result { SC_X_NONE, SC_X_HIT, SC_X_MISS, SC_X_SHARED, SC_X_BYPASS 
 
 struct sc_context {
 	struct sc_app *app;
-	int64_t start_us; /* monotonic */
-	struct sc_caller caller;
+	int64_t start_us;	    /* monotonic */
+	char user[SC_USER_MAX + 1]; /* who asks, as far as a right depends on it */
 	const struct sc_route_detail *detail;
 	const struct sc_image *image; /* of the route's id; NULL when there is none */
 	struct sc_cache_versions cache_versions;
@@ -162,5 +163,8 @@ void sc_app_retry(struct sc_app *a);
 /* From target to route, image and item: what explain shares with the chain. */
 enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err);
 enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err);
+/* Whether the sender has the right to the image (0: none is named); fills ctx->user. */
+enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
+			      struct sc_err *err);
 
 #endif

@@ -141,7 +141,7 @@ static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 static enum sc_status tell_all(struct sc_app *a, const char *url, struct story *s,
 			       struct sc_arena *arena, struct sc_err *err)
 {
-	struct sc_context ctx = { .app = a, .caller.user = "" };
+	struct sc_context ctx = { .app = a };
 	struct sc_request rq = {
 		.method = SC_GET,
 		.method_text = "GET",

@@ -9,8 +9,7 @@ enum sc_status sc_mw_acl(struct sc_request *rq, struct sc_response *rs,
 {
 	struct sc_context *ctx = rq->ctx;
 	int64_t image = ctx->detail->names_image ? rq->args[0].number : 0;
-	enum sc_status status =
-		sc_access_check(&ctx->caller, ctx->detail->right, image, err);
+	enum sc_status status = sc_check_right(rq, ctx->detail->right, image, err);
 
 	if (status)
 		return status;

@@ -47,7 +47,7 @@ enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
 	if (status == SC_NOT_FOUND && !(rq->method & (SC_GET | SC_HEAD | SC_OTHER))) {
 		struct sc_err denied;
 
-		if (sc_access_check(&rq->ctx->caller, SC_RIGHT_MANAGE, 0, &denied)) {
+		if (sc_check_right(rq, SC_RIGHT_MANAGE, 0, &denied)) {
 			*err = denied;
 			return denied.status;
 		}

@@ -47,6 +47,9 @@ const char *sc_status_name(enum sc_status status)
 		[SC_METHOD] = "method",
 		[SC_ABORTED] = "aborted",
 		[SC_EXISTS] = "exists",
+		[SC_STRANGER] = "stranger",
+		[SC_MEDIA_TYPE] = "media-type",
+		[SC_FIELD] = "field",
 		[SC_INTERNAL] = "internal",
 	};
 

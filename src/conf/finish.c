@@ -111,6 +111,11 @@ static enum sc_status finish_paths(struct sc_conf *c, struct sc_err *err)
 	if (own_versions &&
 	    make_absolute(&c->versions.location, "versions.location", err) != SC_OK)
 		return err->status;
+	if (make_absolute(&c->migrations_dir, "migrations_dir", err) != SC_OK)
+		return err->status;
+	if (*c->access.htpasswd_file &&
+	    make_absolute(&c->access.htpasswd_file, "access.htpasswd_file", err) != SC_OK)
+		return err->status;
 	if (strcmp(c->log.target, "stderr") != 0 &&
 	    make_absolute(&c->log.target, "log.target", err) != SC_OK)
 		return err->status;

@@ -29,6 +29,15 @@ struct changing {
 	struct sc_err *err;
 };
 
+/* Whether it is made for a read, and may take no longer than one. */
+static bool only_makes(const struct sc_version_change *change)
+{
+	for (size_t i = 0; i < change->n; i++)
+		if (change->steps[i].action != SC_MAKE)
+			return false;
+	return !change->all;
+}
+
 static void renew(const struct changing *c, const char *name,
 		  const struct sc_version *old, struct sc_version *out)
 {
@@ -239,9 +248,10 @@ static enum sc_status make_images(struct changing *c, bool there)
 static const char *find_unknown(const struct changing *c)
 {
 	for (size_t i = 0; i < c->change->n; i++)
-		if (!sc_snapshot_find(&c->snap, c->change->names[i]) &&
-		    !c->change->may_create(c->change->names[i]))
-			return c->change->names[i];
+		if (!sc_snapshot_find(&c->snap, c->change->steps[i].name) &&
+		    c->change->steps[i].action == SC_RENEW &&
+		    !sc_is_image(c->change->steps[i].name))
+			return c->change->steps[i].name;
 	return NULL;
 }
 
@@ -260,7 +270,7 @@ static enum sc_status change_missing(struct changing *c)
 	size_t made = 0;
 
 	for (size_t i = 0; i < c->change->n; i++) {
-		const char *name = c->change->names[i];
+		const char *name = c->change->steps[i].name;
 
 		if (sc_is_image(name) || sc_version_set_find(&next.names, name))
 			continue;
@@ -403,7 +413,7 @@ static void roll_forward(const struct changing *committed)
 static bool is_image_alone(const struct changing *c)
 {
 	return c->change->n == 1 && c->snap.n == 1 &&
-	       !sc_version_set_find(&c->snap.root.pending, c->change->names[0]);
+	       !sc_version_set_find(&c->snap.root.pending, c->change->steps[0].name);
 }
 
 static enum sc_status change_image(struct changing *c)
@@ -427,7 +437,7 @@ static enum sc_status change_named(struct changing *c)
 	struct sc_root next = next_root(c);
 
 	for (size_t i = 0; i < c->change->n; i++)
-		put_fresh(c, &next, c->change->names[i]);
+		put_fresh(c, &next, c->change->steps[i].name);
 	enum sc_status status = put_root(c, &next);
 	bool pending = next.pending.n > 0;
 	sc_root_release(&next);
@@ -456,13 +466,13 @@ static enum sc_status change_once(struct changing *c)
 
 	if (!c->snap.counts)
 		return make_root(c);
-	if (c->change->kind == SC_CHANGE_ALL)
+	if (c->change->all)
 		return change_all(c);
 	unknown = find_unknown(c);
 	if (unknown)
 		return sc_fail(c->err, SC_NOT_FOUND, "no versioned cache \"%s\"",
 			       unknown);
-	if (c->change->kind == SC_CHANGE_MISSING)
+	if (only_makes(c->change))
 		return change_missing(c);
 	return is_image_alone(c) ? change_image(c) : change_named(c);
 }
@@ -471,7 +481,7 @@ static enum sc_status change_once(struct changing *c)
  * does one whose server is away. */
 static enum sc_status read_before(struct changing *c)
 {
-	bool named = c->change->kind == SC_CHANGE_NAMED;
+	bool named = !c->change->all && !only_makes(c->change);
 
 	if (named && c->change->n > 1)
 		return read_root(c);
@@ -483,7 +493,7 @@ static enum sc_status read_before(struct changing *c)
 static int64_t time_for(const struct sc_memcached_store *s,
 			const struct sc_version_change *change)
 {
-	return change->kind == SC_CHANGE_MISSING ? s->call_ms : s->timeout_ms;
+	return only_makes(change) ? s->call_ms : s->timeout_ms;
 }
 
 enum sc_status sc_memcached_change(void *store, const struct sc_version_change *change,

@@ -31,9 +31,9 @@ static void prepare(struct sc_memcached_store *s, const struct sc_version_change
 	for (size_t i = 0; i < about->n; i++) {
 		struct sc_image_state *image = &snap->images[snap->n];
 
-		if (!sc_is_image(about->names[i]))
+		if (!sc_is_image(about->steps[i].name))
 			continue;
-		image->name = about->names[i];
+		image->name = about->steps[i].name;
 		image->item = &snap->items[1 + snap->n++];
 		image->item->key = sc_memcached_key(s, image->name, &image->key)->bytes;
 	}

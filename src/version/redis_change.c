@@ -61,9 +61,9 @@ static void add_read_images(struct changing *c)
 	size_t room = 0;
 
 	for (size_t i = 0; i < change->n; i++)
-		left += sc_image_id(change->names[i]) != NULL;
+		left += sc_image_id(change->steps[i].name) != NULL;
 	for (size_t i = 0; i < change->n; i++) {
-		const char *id = sc_image_id(change->names[i]);
+		const char *id = sc_image_id(change->steps[i].name);
 
 		if (!id)
 			continue;
@@ -96,7 +96,7 @@ static void add_read(struct changing *c)
 static void find_old(struct changing *c, size_t i)
 {
 	for (size_t k = 0; k < c->known.n; k++)
-		if (strcmp(c->known.items[k].name, c->change->names[i]) == 0)
+		if (strcmp(c->known.items[k].name, c->change->steps[i].name) == 0)
 			c->old[i] = c->known.items[k];
 }
 
@@ -108,7 +108,7 @@ static enum sc_status take_old(struct changing *c, struct sc_err *err)
 
 	memset(c->old, 0, c->change->n * sizeof(*c->old));
 	for (size_t i = 0; i < c->change->n; i++) {
-		const char *name = c->change->names[i];
+		const char *name = c->change->steps[i].name;
 
 		if (!sc_image_id(name)) {
 			find_old(c, i);
@@ -162,13 +162,15 @@ static void renew_all(struct changing *c)
 	for (size_t i = 0; i < c->known.n; i++)
 		renew(c, c->known.items[i].name, c->known.items[i].version);
 	c->drop_images = true;
-	if (c->change->kind == SC_CHANGE_ALL)
+	if (c->change->all)
 		c->changed = c->known.n + c->images;
 }
 
-static enum sc_status renew_name(struct changing *c, const char *name, const char *old,
-				 struct sc_err *err)
+static enum sc_status renew_name(struct changing *c, const struct sc_version_step *step,
+				 const char *old, struct sc_err *err)
 {
+	const char *name = step->name;
+
 	bool known = old[0] != '\0';
 
 	/* An image's version does not count; another name's was renewed with all. */
@@ -176,9 +178,9 @@ static enum sc_status renew_name(struct changing *c, const char *name, const cha
 		c->changed++;
 		return SC_OK;
 	}
-	if (c->counts && known && c->change->kind == SC_CHANGE_MISSING)
+	if (c->counts && known && step->action == SC_MAKE)
 		return SC_OK;
-	if (!known && !c->change->may_create(name))
+	if (!known && step->action == SC_RENEW && !sc_image_id(name))
 		return sc_fail(err, SC_NOT_FOUND, "no versioned cache \"%s\"", name);
 	renew(c, name, old);
 	c->changed++;
@@ -189,10 +191,10 @@ static enum sc_status decide(struct changing *c, struct sc_err *err)
 {
 	enum sc_status status = SC_OK;
 
-	if (c->change->kind == SC_CHANGE_ALL || !c->counts)
+	if (c->change->all || !c->counts)
 		renew_all(c);
 	for (size_t i = 0; i < c->change->n && status == SC_OK; i++)
-		status = renew_name(c, c->change->names[i], c->old[i].version, err);
+		status = renew_name(c, &c->change->steps[i], c->old[i].version, err);
 	return status;
 }
 
@@ -300,12 +302,20 @@ static enum sc_status try_again(struct changing *c, struct sc_err *err)
 	return status;
 }
 
-/* What is missing is made for a read, and may take no longer than one. */
+/* Whether it is made for a read, and may take no longer than one. */
+static bool only_makes(const struct sc_version_change *change)
+{
+	for (size_t i = 0; i < change->n; i++)
+		if (change->steps[i].action != SC_MAKE)
+			return false;
+	return !change->all;
+}
+
 enum sc_status sc_redis_change(void *store, const struct sc_version_change *change,
 			       size_t *changed, struct sc_err *err)
 {
 	struct sc_redis_store *s = store;
-	bool reading = change->kind == SC_CHANGE_MISSING;
+	bool reading = only_makes(change);
 	struct changing c = { .s = s,
 			      .change = change,
 			      .call = sc_call_begin(reading ? s->call_ms : s->timeout_ms),

@@ -140,7 +140,7 @@ static void sort(struct sc_records *r)
 	r->n = n;
 }
 
-enum sc_status sc_redis_list(void *store, struct sc_version **out, size_t *n,
+enum sc_status sc_redis_list(void *store, bool images, struct sc_version **out, size_t *n,
 			     struct sc_err *err)
 {
 	struct sc_redis_store *s = store;
@@ -153,7 +153,7 @@ enum sc_status sc_redis_list(void *store, struct sc_version **out, size_t *n,
 	if (status == SC_OK && !counts)
 		status = sc_fail(err, SC_UNAVAILABLE,
 				 "redis: the versions were just lost");
-	if (status == SC_OK)
+	if (status == SC_OK && images)
 		status = read_images(s, &call, &r, err);
 	if (status != SC_OK) {
 		free(r.items);

@@ -15,18 +15,40 @@
 
 #include "slidecache/version.h"
 
-enum sc_change {
-	SC_CHANGE_MISSING, /* names without a record get one, the others stay */
-	SC_CHANGE_NAMED,   /* the names get new versions */
-	SC_CHANGE_ALL,	   /* every name that has a record does; names is empty */
+/* Names that begin with it are kept for versions.c and migrations: no user can give them,
+ * and a change of all versions leaves them as they are. Their records say when and by
+ * whom, as all do. */
+#define SC_RESERVED '#'
+/* Changes whenever the store may have forgotten something: a store that finds its records
+ * lost gives it a new version along with all that are no reserved names. Is there as soon
+ * as any name was started. */
+#define SC_ORIGIN "#origin"
+/* Changes with every run of migrations. */
+#define SC_MIGRATIONS "#migrations"
+/* "#APP/NAME" is the record of an applied migration. */
+
+enum sc_version_action {
+	SC_MAKE,  /* gets a version unless it has one */
+	SC_RENEW, /* gets a new one; SC_NOT_FOUND if it has none, unless it is an image's
+		     or reserved */
+	SC_START, /* gets one; SC_EXISTS if it has one */
+	SC_STOP,  /* has none any more; SC_NOT_FOUND if it has none. Not for images */
 };
 
+struct sc_version_step {
+	const char *name;
+	enum sc_version_action action;
+	/* If not NULL: the version that the name has to have for the change to happen,
+	 * "": none; otherwise SC_CHANGED. Not for images. */
+	const char *expected;
+};
+
+/* All of the steps happen, at one moment, or none. */
 struct sc_version_change {
-	enum sc_change kind;
-	const char *const *names; /* well-formed, each once */
+	bool all; /* every name that has a record and is not reserved is renewed; no steps
+		   */
+	const struct sc_version_step *steps; /* of well-formed names, each once, sorted */
 	size_t n;
-	/* Whether a name without a record may get one; otherwise SC_NOT_FOUND. */
-	bool (*may_create)(const char *name);
 	const char *actor; /* at most 63 bytes */
 };
 
@@ -48,12 +70,15 @@ struct sc_store_ops {
 	 * none that can be read). SC_UNAVAILABLE: could not be asked. */
 	enum sc_status (*read)(void *store, const char *const *names, size_t n,
 			       struct sc_version *out, bool *found, struct sc_err *err);
-	/* All records in order of their names; *out by malloc. */
-	enum sc_status (*list)(void *store, struct sc_version **out, size_t *n,
-			       struct sc_err *err);
-	/* Gives new versions, each different from the one before; SC_OK: all of it is
-	 * durable and seen by every later read. *changed: how many. Anything else: all of
-	 * it happened or nothing. */
+	/* All records, reserved names' too, in order of their names; images: images' as
+	 * well, where the store can tell. *out by malloc. */
+	enum sc_status (*list)(void *store, bool images, struct sc_version **out,
+			       size_t *n, struct sc_err *err);
+	/* Each new version differs from the one before, which is its "previous". SC_OK:
+	 * all of it is durable and seen by every later read. *changed: how many names.
+	 * Anything else: all of it happened or nothing; SC_NOT_FOUND, SC_EXISTS and
+	 * SC_CHANGED: nothing, and the sentence has the name. A change that takes as long
+	 * as a read may (only SC_MAKE): it is part of one. */
 	enum sc_status (*change)(void *store, const struct sc_version_change *change,
 				 size_t *changed, struct sc_err *err);
 };

@@ -228,13 +228,15 @@ static int add_to_list(void *arg, const MDB_val *key, const MDB_val *value)
 	return 0;
 }
 
-static enum sc_status list_embedded(void *store, struct sc_version **out, size_t *n,
-				    struct sc_err *err)
+static enum sc_status list_embedded(void *store, bool images, struct sc_version **out,
+				    size_t *n, struct sc_err *err)
 {
 	struct embedded *s = store;
 	struct list l = { NULL, 0, 0 };
 	MDB_txn *txn = NULL;
 	enum sc_status status = ensure(s, err);
+
+	(void)images;
 
 	if (status != SC_OK)
 		return status;
@@ -261,7 +263,7 @@ struct changing {
 	const char *unknown; /* out: the name that may not be made */
 };
 
-static int renew(struct changing *c, const char *name)
+static int renew(struct changing *c, const char *name, enum sc_version_action action)
 {
 	unsigned char record[SC_VERSION_RECORD_MAX];
 	struct sc_version v = { .version = "" };
@@ -273,9 +275,9 @@ static int renew(struct changing *c, const char *name)
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
 	bool known = rc == 0 && decode(&key, &value, &v);
-	if (known && c->change->kind == SC_CHANGE_MISSING)
+	if (known && action == SC_MAKE)
 		return 0;
-	if (!known && !c->change->may_create(name)) {
+	if (!known && action == SC_RENEW && strncmp(name, "image/", 6) != 0) {
 		c->unknown = name;
 		return ENOENT;
 	}
@@ -292,7 +294,7 @@ static int renew_all(struct changing *c)
 	int rc = sc_lmdb_visit(c->txn, c->dbi, add_to_list, &l);
 
 	for (size_t i = 0; i < l.n && rc == 0; i++)
-		rc = renew(c, l.items[i].name);
+		rc = renew(c, l.items[i].name, SC_RENEW);
 	free(l.items);
 	return rc;
 }
@@ -303,10 +305,10 @@ static int change_txn(struct embedded *s, struct changing *c)
 
 	if (rc != 0)
 		return rc;
-	if (c->change->kind == SC_CHANGE_ALL)
+	if (c->change->all)
 		rc = renew_all(c);
 	for (size_t i = 0; i < c->change->n && rc == 0; i++)
-		rc = renew(c, c->change->names[i]);
+		rc = renew(c, c->change->steps[i].name, c->change->steps[i].action);
 	if (rc == 0)
 		return mdb_txn_commit(c->txn);
 	mdb_txn_abort(c->txn);

@@ -125,10 +125,15 @@ static enum sc_status read_memcached(void *store, const char *const *names, size
 {
 	struct sc_memcached_store *s = store;
 	struct sc_call call = sc_call_begin(s->call_ms);
-	struct sc_version_change about = { .names = names, .n = n };
+	struct sc_version_step *steps = sc_alloc_array(n, sizeof *steps);
+	struct sc_version_change about = { .steps = steps, .n = n };
 	struct sc_snapshot snap;
+
+	for (size_t i = 0; i < n; i++)
+		steps[i] = (struct sc_version_step){ names[i], SC_MAKE, NULL };
 	enum sc_status status =
 		sc_snapshot_take(s, &call, &about, SC_MEMCACHED_VERSIONS, &snap, err);
+	free(steps);
 
 	if (status != SC_OK)
 		return status;
@@ -143,13 +148,15 @@ static enum sc_status read_memcached(void *store, const char *const *names, size
 	return SC_OK;
 }
 
-static enum sc_status list_memcached(void *store, struct sc_version **out, size_t *n,
-				     struct sc_err *err)
+static enum sc_status list_memcached(void *store, bool images, struct sc_version **out,
+				     size_t *n, struct sc_err *err)
 {
 	struct sc_memcached_store *s = store;
 	struct sc_call call = sc_call_begin(s->call_ms);
 	struct sc_version_change about = { .n = 0 };
 	struct sc_snapshot snap;
+
+	(void)images;
 	enum sc_status status = sc_snapshot_take(s, &call, &about,
 						 SC_MEMCACHED_VERSIONS_AGAIN, &snap, err);
 

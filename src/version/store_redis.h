@@ -44,7 +44,7 @@ void sc_records_add(struct sc_records *r, const struct sc_redis_reply *pairs,
 const struct sc_redis_reply *sc_records_server(const struct sc_redis_reply *pairs);
 
 /* redis_list.c, redis_change.c: functions of the table. */
-enum sc_status sc_redis_list(void *store, struct sc_version **out, size_t *n,
+enum sc_status sc_redis_list(void *store, bool images, struct sc_version **out, size_t *n,
 			     struct sc_err *err);
 enum sc_status sc_redis_change(void *store, const struct sc_version_change *change,
 			       size_t *changed, struct sc_err *err);

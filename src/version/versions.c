@@ -74,21 +74,55 @@ static enum sc_status change(struct sc_versions *v, struct sc_version_change *c,
 			     size_t *changed, struct sc_err *err)
 {
 	c->actor = v->actor;
-	c->may_create = sc_version_name_exists;
 	enum sc_status status = v->ops->change(v->store, c, changed, err);
 
 	return status == SC_OK ? SC_OK : fail_store(err);
 }
 
+static int compare_steps(const void *a, const void *b)
+{
+	const struct sc_version_step *x = a;
+	const struct sc_version_step *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* One step of that kind for each name, sorted, without repetitions; free them. */
+static struct sc_version_step *steps_of(const char *const *names, size_t n,
+					enum sc_version_action action, size_t *left)
+{
+	struct sc_version_step *steps = sc_alloc_array(n, sizeof *steps);
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		steps[i] = (struct sc_version_step){ names[i], action, NULL };
+	qsort(steps, n, sizeof *steps, compare_steps);
+	for (size_t i = 0; i < n; i++)
+		if (at == 0 || strcmp(steps[at - 1].name, steps[i].name) != 0)
+			steps[at++] = steps[i];
+	*left = at;
+	return steps;
+}
+
+static enum sc_status change_each(struct sc_versions *v, const char *const *names,
+				  size_t n, enum sc_version_action action,
+				  size_t *changed, struct sc_err *err)
+{
+	struct sc_version_change c = { .all = false };
+	struct sc_version_step *steps = steps_of(names, n, action, &c.n);
+
+	c.steps = steps;
+	enum sc_status status = change(v, &c, changed, err);
+	free(steps);
+	return status;
+}
+
 static enum sc_status make_missing(struct sc_versions *v, const char *const *names,
 				   size_t n, struct sc_err *err)
 {
-	struct sc_version_change c = { .kind = SC_CHANGE_MISSING,
-				       .names = names,
-				       .n = n };
 	size_t changed = 0;
 
-	return change(v, &c, &changed, err);
+	return change_each(v, names, n, SC_MAKE, &changed, err);
 }
 
 static enum sc_status check_process(const struct sc_versions *v, struct sc_err *err)
@@ -180,41 +214,10 @@ enum sc_status sc_versions_get(struct sc_versions *v, const char *const *names, 
 	return status;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* A sorted copy without repetitions; free it. */
-static const char **distinct(const char *const *names, size_t n, size_t *left)
-{
-	const char **copy = sc_alloc_array(n, sizeof *copy);
-	size_t at = 0;
-
-	memcpy(copy, names, n * sizeof *copy);
-	qsort(copy, n, sizeof *copy, compare_names);
-	for (size_t i = 0; i < n; i++)
-		if (at == 0 || strcmp(copy[at - 1], copy[i]) != 0)
-			copy[at++] = copy[i];
-	*left = at;
-	return copy;
-}
-
-static enum sc_status invalidate(struct sc_versions *v, struct sc_version_change *c,
-				 struct sc_err *err)
-{
-	size_t changed = 0;
-	enum sc_status status = change(v, c, &changed, err);
-
-	if (status == SC_OK)
-		sc_count(SC_M_INVALIDATIONS, changed);
-	return status;
-}
-
 enum sc_status sc_invalidate_cache(struct sc_versions *v, const char *const *names,
 				   size_t n, struct sc_err *err)
 {
-	struct sc_version_change c = { .kind = SC_CHANGE_NAMED };
+	size_t changed = 0;
 	enum sc_status status = check_process(v, err);
 
 	if (status == SC_OK)
@@ -223,19 +226,23 @@ enum sc_status sc_invalidate_cache(struct sc_versions *v, const char *const *nam
 		return status;
 	if (n == 0)
 		return sc_fail(err, SC_INVALID, "no cache is named");
-	const char **each = distinct(names, n, &c.n);
-	c.names = each;
-	status = invalidate(v, &c, err);
-	free(each);
+	status = change_each(v, names, n, SC_RENEW, &changed, err);
+	if (status == SC_OK)
+		sc_count(SC_M_INVALIDATIONS, changed);
 	return status;
 }
 
 enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *err)
 {
-	struct sc_version_change c = { .kind = SC_CHANGE_ALL };
+	struct sc_version_change c = { .all = true };
+	size_t changed = 0;
 	enum sc_status status = check_process(v, err);
 
-	return status == SC_OK ? invalidate(v, &c, err) : status;
+	if (status == SC_OK)
+		status = change(v, &c, &changed, err);
+	if (status == SC_OK)
+		sc_count(SC_M_INVALIDATIONS, changed);
+	return status;
 }
 
 enum sc_status sc_cache_clear(struct sc_versions *v, const char *name, struct sc_err *err)
@@ -262,7 +269,8 @@ enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out, 
 		status = make_initial(v, err);
 	if (status != SC_OK)
 		return status;
-	return v->ops->list(v->store, out, n, err) == SC_OK ? SC_OK : fail_store(err);
+	return v->ops->list(v->store, true, out, n, err) == SC_OK ? SC_OK
+								  : fail_store(err);
 }
 
 static enum sc_status check_backend(const struct sc_versions_options *o,
