@@ -9,9 +9,9 @@
  * refused with a sentence that says how to set it up.
  *
  * The file is read again when it changes; its hashes are what crypt(3) takes of those
- * that htpasswd writes: bcrypt (-B) and SHA-crypt (-2, -5). Others (MD5, plain text)
- * never match, with a log line. Checking a password takes as long as its hash was made to
- * take, so passwords are looked at only where a right depends on them.
+ * that htpasswd writes: bcrypt (-B) and SHA-crypt (-2, -5), and yescrypt. Others (MD5,
+ * plain text) never match, with a log line. Checking a password takes as long as its hash
+ * was made to take, so passwords are looked at only where a right depends on them.
  */
 #ifndef SLIDECACHE_ACCESS_H
 #define SLIDECACHE_ACCESS_H
@@ -34,7 +34,9 @@ struct sc_access;
 /* One handle a process; the options' strings must outlive it. Opening reads no file. */
 struct sc_access *sc_access_new(const struct sc_access_options *o);
 void sc_access_free(struct sc_access *a);
-/* What is wrong with the options: SC_INVALID, SC_UNAVAILABLE with a sentence. */
+/* Reads the file once. SC_INVALID, SC_UNAVAILABLE with a sentence that begins with the
+ * name of the option: "access.htpasswd_file: ..."; SC_DENIED: this user may not read it.
+ */
 SC_MUST enum sc_status sc_access_options_check(const struct sc_access_options *o,
 					       struct sc_err *err);
 
@@ -48,7 +50,8 @@ struct sc_credentials {
  * Who asks, and whether they may. image: the id that the route names, 0 when it names
  * none. user: is filled with the name, "" for a stranger whom nobody had to know.
  * SC_STRANGER: a user is needed, and credentials are missing or wrong; SC_DENIED: nobody
- * may, or this user may not. Both with a sentence that holds nothing of the credentials.
+ * may, or this user may not; SC_UNAVAILABLE: htpasswd_file cannot be read now. All with a
+ * sentence that holds nothing of the credentials.
  */
 SC_MUST enum sc_status sc_access_check(struct sc_access *a,
 				       const struct sc_credentials *who,

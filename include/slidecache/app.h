@@ -3,8 +3,8 @@
  * The application: one request in, one response out.
  *
  * What a worker opens after fork (version store, caches, catalogue, slides) and the chain
- * log -> error -> auth -> cache_versions -> acl -> conditional -> cache -> handler.
- * One handle a process, one request at a time.
+ * log -> error -> auth -> cache_versions -> acl -> change -> conditional -> cache ->
+ * handler. One handle a process, one request at a time.
  */
 #ifndef SLIDECACHE_APP_H
 #define SLIDECACHE_APP_H
@@ -12,6 +12,8 @@
 #include "slidecache/cache.h"
 #include "slidecache/conf.h"
 #include "slidecache/http.h"
+#include "slidecache/ledger.h"
+#include "slidecache/version.h"
 
 struct sc_app;
 
@@ -43,5 +45,39 @@ SC_MUST enum sc_status sc_app_explain(struct sc_app *a, const char *url,
 /* What the configuration says of cache i (SC_CACHE_...), as the cache layer wants it. The
  * strings are the configuration's. */
 struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i);
+/* Opens the version store of the configuration: the one place that knows its options.
+ * timeout_ms: how long a change may take. */
+SC_MUST enum sc_status sc_app_versions_open(const struct sc_conf *conf, int timeout_ms,
+					    struct sc_versions **out, struct sc_err *err);
+/* Maps this machine's ledger, see ledger.h; a failure is a log line. */
+void sc_app_map_ledger(const struct sc_conf *conf);
+
+/*
+ * Looks for entries that versions left behind and tells the caches, see sc_cache_retire.
+ * Opens what it needs itself, so not beside an open handle of this process. A running
+ * service does it by itself; again, or several processes at once, is no harm.
+ * SC_UNAVAILABLE: the versions cannot be read, and nothing
+ * was retired.
+ */
+SC_MUST enum sc_status sc_app_sweep(const struct sc_conf *conf, struct sc_err *err);
+
+/* What the caches hold, beside the counters of metrics.h. */
+struct sc_cache_contents {
+	bool known;	  /* false: its store could not be asked */
+	char reason[256]; /* why not; "" when known */
+	struct sc_cache_stats held;
+};
+struct sc_stats {
+	struct sc_cache_contents caches[SC_CONF_CACHES]; /* by SC_CACHE_... */
+	struct sc_held orphaned; /* by this machine's ledger, which is to be mapped */
+};
+/* caches: as this process has them open, one that it could not open NULL; NULL: each is
+ * opened for the question. */
+void sc_app_stats(const struct sc_conf *conf, struct sc_cache *const *caches,
+		  struct sc_stats *out);
+/* The object that "slidecachectl --json stats" and the statistics over HTTP are: counters
+ * of the service, then "orphaned_entries", "orphaned_bytes", "caches". */
+void sc_app_stats_json(const struct sc_conf *conf, const struct sc_stats *s,
+		       struct sc_buf *out);
 
 #endif

@@ -110,9 +110,10 @@ SC_MUST enum sc_status sc_next(struct sc_request *rq, struct sc_response *rs,
  * A route. In the pattern a segment is literal text, or has one or more of:
  *   {i} a positive 63-bit number (an id, a plane)   {n} a number from 0
  *   {s} text up to the next literal character of the pattern or the segment's end
- *   {*} the rest of the path, slashes included (last only)
- * "/tile_files/{n}/{n}_{n}.{s}". Every pattern matches with and without one trailing
- * slash.
+ *   {*} one or more segments, slashes included; after it literal text only, which is
+ *       where the path ends
+ * "/tile_files/{n}/{n}_{n}.{s}", "/versions/{*}/invalidate/". Every pattern matches with
+ * and without one trailing slash, which is part of no placeholder.
  */
 struct sc_route {
 	unsigned methods; /* SC_GET implies SC_HEAD */

@@ -5,9 +5,10 @@
  *
  * A table of fixed size in a file that all processes of the host map (a process that maps
  * none counts in memory of its own). One row for each version text that entries were
- * stored under (sc_version_text); the embedded backend takes off what it removes, so
- * there it is what is stored; what a server evicts it tells nobody, so there it is an
- * upper estimate, without what has expired since. Other hosts have ledgers of their own.
+ * stored under (sc_version_text), of each embedded cache and of the servers. The embedded
+ * backend takes off what it removes, so there it is what is stored. What a server evicts
+ * or replaces it tells nobody, so there it is an upper estimate, without what has expired
+ * since. Other hosts have ledgers of their own.
  * A full table forgets the rows that were written to longest ago. Losing the file loses
  * nothing but the estimates. Bytes are those of key and stored value.
  *
@@ -29,12 +30,13 @@ struct sc_held {
 	uint64_t bytes;
 };
 
-/* Maps path, made when it is missing or no ledger. Before any other call; again for
- * another file. On failure counting goes on in memory. */
+/* Maps path, made when it is missing or no ledger (its folder is to be there). Before any
+ * other call; again for another file. A process that may only read it counts in a copy of
+ * its own. On failure counting goes on in memory. */
 SC_MUST enum sc_status sc_ledger_map(const char *path, struct sc_err *err);
 
 /* version: of a key, 1 to 32 bytes. until_us: wall clock after which nothing of it is
- * there any more, 0: never. */
+ * there any more, 0: never. Removed bytes of 0: not known, then their average. */
 void sc_ledger_add(struct sc_bytes version, uint64_t bytes, int64_t until_us);
 void sc_ledger_remove(struct sc_bytes version, uint64_t bytes);
 

@@ -58,6 +58,7 @@ struct sc_memcached_item {
 	struct sc_buf out; /* get: empty before; the caller releases it */
 	/* Reads of versions: which process of a server answered; 0: it does not say. */
 	uint64_t incarnation;
+	bool removed; /* DELETE: something was there */
 	enum sc_status status;
 	/* The link's own. */
 	unsigned server;

@@ -64,7 +64,8 @@ enum sc_metric {
 	X(REJECTS, "rejects", "entries found that did not verify")                       \
 	X(TOO_LARGE, "too_large", "values over the limit, not stored")                   \
 	X(BUSY, "busy", "stores skipped because the store was busy")                     \
-	X(EVICTIONS, "evictions", "entries evicted")
+	X(EVICTIONS, "evictions", "entries evicted")                                     \
+	X(RECLAIMED, "reclaimed", "entries evicted that no current version could reach")
 
 enum sc_cache_metric {
 #define SC_METRIC_ENUM(id, name, help) SC_CM_##id,

@@ -3,13 +3,13 @@
  * Migrations: which caches are versioned, as steps that can be applied and reversed.
  *
  * Whoever ships a change that adds or retires a versioned cache ships a migration with
- *it. A migration has a name ("0002_reports"), belongs to an app (whoever ships it), names
- * those that must come before it, and has operations: start or stop the versioning of a
- * cache. Reversing it runs the opposite operations backwards; what is started (again) has
- * a version it never had before.
+ * it. A migration has a name ("0002_reports"), belongs to an app (whoever ships it),
+ * names those that must come before it, and has operations: start or stop the versioning
+ * of a cache. Reversing it runs the opposite operations backwards; what is started
+ * (again) has a version it never had before.
  *
- *  - Order: by dependencies; where those leave it open by app and name, "slidecache"
- *    first. The order of a set is always the same.
+ *  - Order: by app ("slidecache" first) and name, but what a migration depends on comes
+ *    before it. The order of a set is always the same.
  *  - A set is checked as a whole when it is made: unknown dependencies, cycles, a name
  *    twice, a cache that is started twice or stopped before it was started, are
  *    SC_INVALID, with the file (or the migration) and the reason, before anything is
@@ -110,10 +110,14 @@ struct sc_migration_step {
  * target:
  *   NULL     all of the set
  *   "zero"   none of the set
+ *   "APP.zero"
+ *            none of the app, nor of what needs one of its migrations
  *   "NAME", "APP.NAME", or as much of NAME's beginning as tells it from others
  *            its app is brought to it: what comes before it in the app, and it, is
  *            applied, with all that these need; what comes after it in the app is
  *            reversed, with all that needs it
+ * Needed is, besides dependencies, whichever migration last started or stopped the same
+ * cache. What is reversed is reversed first.
  * SC_NOT_FOUND: no such migration; SC_INVALID: several; SC_EXISTS, SC_NOT_FOUND: a cache
  * was started or stopped by hand, so that an operation is impossible.
  */

@@ -8,8 +8,9 @@
  * the bytes of the very same plan, so key, tag and pixels cannot disagree.
  *
  * Item text: KIND/ID/Z/FRAME[/LEVEL/COL_ROW.FORMAT]~HASH, where HASH is XXH3-64 over all
- * else that decides the bytes: the image's version, the file's identity, tile geometry,
- * quality, sizes, SC_RENDER_REVISION.
+ * else that decides the bytes: the file's identity, tile geometry, quality, sizes,
+ * SC_RENDER_REVISION. It is stored under two versions, of its kind and of its image,
+ * which the entity tag names, too.
  */
 #ifndef SLIDECACHE_RENDER_H
 #define SLIDECACHE_RENDER_H
@@ -40,10 +41,13 @@ struct sc_item {
 		height; /* patch: x, y level 0 pixels, size pixels of the level */
 };
 
-/* The versions that are current for a plan; "" while they are not known. */
+/* Bytes of two versions, one after the other. */
+#define SC_PLAN_VERSION_MAX 16
+
+/* The versions that are current for a plan. */
 struct sc_plan_versions {
-	const char *own;   /* of the kind's named cache */
-	const char *image; /* of image/ID */
+	const char *text; /* of the kind's named cache and of image/ID; "" while they are
+			     not known */
 	/* A hash of all versions that count for the image. What was opened under another
 	 * one is opened anew: an invalidation reaches what a worker holds in memory, too.
 	 */
@@ -55,8 +59,9 @@ struct sc_plan {
 	char file[SC_IMAGE_FILE_MAX]; /* of the plane, below the root */
 	struct sc_identity identity;
 	const char *mime;
-	char text[SC_ITEM_MAX + 1]; /* item part of the key */
-	char etag[32];		    /* quoted; depends on the versions too */
+	char version[SC_PLAN_VERSION_MAX + 1]; /* what it is stored under */
+	char text[SC_ITEM_MAX + 1];	       /* item part of the key */
+	char etag[SC_PLAN_VERSION_MAX + 20];   /* quoted: VERSION-HASH */
 	uint64_t epoch;
 };
 
@@ -75,10 +80,8 @@ SC_MUST enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image
 				    const struct sc_item *item,
 				    const struct sc_plan_versions *versions,
 				    struct sc_plan *out, struct sc_err *err);
-/* All that decides bytes and is not readable in an item text: the image's version, the
- * file, the settings. */
-uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity,
-			 const char *image_version);
+/* All that decides bytes and is not readable in a key: the file, the settings. */
+uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity);
 /* SC_CHANGED: the file is not the plan's any more. SC_NOT_FOUND: outside the pyramid. */
 SC_MUST enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
 				 struct sc_buf *out, struct sc_err *err);

@@ -85,7 +85,8 @@ SC_MUST enum sc_status sc_versions_get(struct sc_versions *v, const char *const 
 /* All, sorted by name. *out is allocated with malloc; the caller frees it. */
 SC_MUST enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out,
 					size_t *n, struct sc_err *err);
-/* Who changes from now on: recorded as changed_by. Default: "PROGRAM (USER)". */
+/* Who changes from now on: recorded as changed_by. Default, and with NULL again:
+ * "PROGRAM (USER)". */
 void sc_versions_set_actor(struct sc_versions *v, const char *actor);
 SC_MUST enum sc_status sc_invalidate_cache(struct sc_versions *v,
 					   const char *const *names, size_t n,

@@ -3,8 +3,8 @@
  * The application's life in one process, and the way of a request into the chain.
  */
 #include "app/context.h"
+#include "app/orphans.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "slidecache/clock.h"
@@ -17,18 +17,12 @@
 
 static void open_versions(struct sc_app *a)
 {
-	struct sc_versions_options o = {
-		.backend = a->conf->versions.backend,
-		.location = a->conf->versions.location,
-		.key_prefix = a->conf->versions.key_prefix,
-		.timeout_ms = VERSIONS_TIMEOUT_MS,
-		.call_ms = (int)a->conf->versions.timeout_ms,
-	};
 	struct sc_err err;
 
 	if (a->versions || a->versions_refused)
 		return;
-	if (sc_versions_open(&o, &a->versions, &err) == SC_OK &&
+	if (sc_app_versions_open(a->conf, VERSIONS_TIMEOUT_MS, &a->versions, &err) ==
+		    SC_OK &&
 	    (a->use == SC_APP_LOOK ||
 	     sc_settle_versions(a->conf, a->versions, &err) == SC_OK))
 		return;
@@ -36,27 +30,6 @@ static void open_versions(struct sc_app *a)
 	sc_versions_close(a->versions);
 	a->versions = NULL;
 	sc_log_versions_error(a, &err);
-}
-
-struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
-{
-	const struct sc_conf_cache *c = &conf->caches[i];
-
-	return (struct sc_cache_options){
-		.name = sc_conf_cache_names[i],
-		.slot = (unsigned)i,
-		.backend = c->backend,
-		.location = c->location,
-		.key_prefix = c->key_prefix,
-		.timeout_s = c->timeout_s,
-		.max_entries = (uint64_t)c->max_entries,
-		.max_size_mb = (uint64_t)c->max_size_mb,
-		.timeout_ms = (int)c->timeout_ms,
-		.compressor = c->compressor,
-		.secret_file = c->secret_file,
-		.max_value_kb = (uint64_t)c->max_value_kb,
-		.split = c->split,
-	};
 }
 
 static void open_cache(struct sc_app *a, int i)
@@ -101,7 +74,10 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 
 	a->conf = conf;
 	a->use = use;
+	a->versions_remote = strcmp(conf->versions.backend, "embedded") != 0;
 	a->memo = sc_version_memo_new();
+	a->sweep_due = use == SC_APP_SERVE;
+	sc_app_map_ledger(conf);
 	/* Damaged or not there: every request looks again, and says so. */
 	a->catalogue = sc_catalogue_new(conf->slides.catalogue);
 	a->access = sc_access_new(&(struct sc_access_options){
@@ -133,15 +109,34 @@ void sc_app_close(struct sc_app *a)
 	free(a);
 }
 
+/* Not in a request: a client would wait for it. */
+static void sweep(struct sc_app *a)
+{
+	struct sc_err err;
+
+	if (!a->sweep_due || !a->versions)
+		return;
+	a->sweep_due = false;
+	if (sc_retire_orphans(a->caches, SC_CONF_CACHES, a->versions, &err) == SC_OK)
+		return;
+	a->sweep_due = true;
+	sc_log_debug("entries that versions left behind: %s", err.text);
+}
+
 void sc_app_idle(struct sc_app *a)
 {
 	sc_app_retry(a);
+	sweep(a);
 	sc_renderer_idle(a->renderer);
 }
 
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs)
 {
-	struct sc_context ctx = { .app = a, .start_us = sc_mono_us() };
+	struct sc_context ctx = {
+		.app = a,
+		.start_us = sc_mono_us(),
+		.cache_versions = &sc_unknown_versions,
+	};
 	struct sc_err err;
 
 	rq->ctx = &ctx;

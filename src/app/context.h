@@ -23,6 +23,7 @@ struct sc_app {
 	struct sc_renderer *renderer;
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
+	bool versions_remote;			 /* asked of a server */
 	int64_t retry_at_us;			 /* monotonic: when to open those again */
 	/* Their options are wrong: opening them again would only fail again. */
 	bool cache_refused[SC_CONF_CACHES];
@@ -30,14 +31,16 @@ struct sc_app {
 	int64_t quiet_until_us;	      /* monotonic: the version store's errors are logged
 					 no sooner */
 	struct sc_version_memo *memo; /* see expect.c */
+	bool sweep_due;		      /* versions changed: see orphans.c */
 };
 
 /* The kinds of cached results that versions are named after, then the image's own. */
 enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
 
-/* The versions that are current for this request. Handlers only read it. */
+/* The versions that are current for a request. */
 struct sc_cache_versions {
-	bool known; /* false: the store is out of reach; no cache may be used */
+	bool known; /* false: they cannot be read, or there are none: no cache may be used
+		     */
 	size_t n;
 	uint64_t epoch; /* a hash of them all; 0 while they are not known */
 	struct sc_version
@@ -53,9 +56,12 @@ struct sc_context {
 	char user[SC_USER_MAX + 1]; /* who asks, as far as a right depends on it */
 	const struct sc_route_detail *detail;
 	const struct sc_image *image; /* of the route's id; NULL when there is none */
-	struct sc_cache_versions cache_versions;
+	/* Never NULL: unknown until mw_cache_versions has read them. Handlers read it,
+	 * and whoever reads the versions anew makes another one. */
+	const struct sc_cache_versions *cache_versions;
 	struct sc_plan plan; /* of detail->item, after mw_conditional */
 	bool planned;	     /* plan is made already, under these versions */
+	struct json_t *body; /* of a request that changes something: its JSON object */
 	enum sc_cache_result cache_result;
 	bool stored;
 };
@@ -69,7 +75,7 @@ struct sc_route_detail {
 	enum sc_status (*item)(const struct sc_request *rq, struct sc_item *out,
 			       struct sc_err *err);
 	int cache;   /* SC_CACHE_..., or SC_NO_CACHE */
-	int version; /* SC_V_... of the item's key */
+	int version; /* SC_V_... of the item's key, beside the image's */
 	sc_middleware_fn handler;
 };
 
@@ -90,6 +96,8 @@ enum sc_status sc_mw_cache_versions(struct sc_request *rq, struct sc_response *r
 				    struct sc_err *err);
 enum sc_status sc_mw_acl(struct sc_request *rq, struct sc_response *rs,
 			 struct sc_err *err);
+enum sc_status sc_mw_change(struct sc_request *rq, struct sc_response *rs,
+			    struct sc_err *err);
 enum sc_status sc_mw_conditional(struct sc_request *rq, struct sc_response *rs,
 				 struct sc_err *err);
 enum sc_status sc_mw_cache(struct sc_request *rq, struct sc_response *rs,
@@ -108,6 +116,18 @@ enum sc_status sc_handle_health(struct sc_request *rq, struct sc_response *rs,
 				struct sc_err *err);
 enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err);
+enum sc_status sc_handle_version(struct sc_request *rq, struct sc_response *rs,
+				 struct sc_err *err);
+enum sc_status sc_handle_version_invalidate(struct sc_request *rq, struct sc_response *rs,
+					    struct sc_err *err);
+enum sc_status sc_handle_version_start(struct sc_request *rq, struct sc_response *rs,
+				       struct sc_err *err);
+enum sc_status sc_handle_version_stop(struct sc_request *rq, struct sc_response *rs,
+				      struct sc_err *err);
+enum sc_status sc_handle_invalidate(struct sc_request *rq, struct sc_response *rs,
+				    struct sc_err *err);
+enum sc_status sc_handle_stats(struct sc_request *rq, struct sc_response *rs,
+			       struct sc_err *err);
 
 /* Starts a 200 whose JSON body the caller writes into rs->body. */
 void sc_json_response(struct sc_response *rs);
@@ -132,16 +152,19 @@ void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *vers
 		  const struct sc_image *im, const struct sc_identity *identity,
 		  char out[SC_URL_TOKEN_LEN]);
 
-/* Reads what is current: the three kinds and, with an image, image/ID. */
-void sc_read_versions(struct sc_app *app, const struct sc_image *im,
-		      struct sc_cache_versions *out);
+/* Before they are read, and when nothing can be. */
+extern const struct sc_cache_versions sc_unknown_versions;
+/* Reads what is current: the three kinds and, with an image, image/ID. Lives as long as
+ * the arena. */
+const struct sc_cache_versions *
+sc_read_versions(struct sc_app *app, const struct sc_image *im, struct sc_arena *arena);
 /* Once in a while, for whoever meets the same error again and again. */
 void sc_log_versions_error(struct sc_app *app, const struct sc_err *err);
 /* Before the versions of a store are used: see place.c. */
 enum sc_status sc_settle_versions(const struct sc_conf *conf, struct sc_versions *v,
 				  struct sc_err *err);
-/* The same for a request, together with the entry that it will most likely want; expect.c
- */
+/* The same for a request's context, together with the entry that it will most likely
+ * want; expect.c */
 void sc_read_versions_and_entry(struct sc_request *rq);
 struct sc_version_memo *sc_version_memo_new(void);
 void sc_version_memo_free(struct sc_version_memo *memo);
@@ -163,6 +186,8 @@ void sc_app_retry(struct sc_app *a);
 /* From target to route, image and item: what explain shares with the chain. */
 enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err);
 enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err);
+/* SC_DENIED when a browser sends it from a page of another site; origin.c */
+enum sc_status sc_check_origin(const struct sc_request *rq, struct sc_err *err);
 /* Whether the sender has the right to the image (0: none is named); fills ctx->user. */
 enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
 			      struct sc_err *err);

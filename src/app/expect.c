@@ -7,6 +7,9 @@
  * versions that this worker saw last, and the entry of that plan is asked for along with
  * the versions. What was seen last is a guess and nothing else: if the versions that the
  * store answers are not those, the plan and what came along are dropped.
+ *
+ * What was seen last also tells when versions changed, so that what is left of the old
+ * ones is looked for; see orphans.c.
  */
 #include "app/context.h"
 
@@ -51,23 +54,44 @@ static bool recall(const struct sc_version_memo *memo, int64_t id,
 	return true;
 }
 
-static void remember(struct sc_version_memo *memo, int64_t id,
-		     const struct sc_cache_versions *v)
+static bool differ(const struct sc_version *a, const struct sc_version *b, size_t n)
 {
-	size_t slot = slot_of(id);
-
-	memcpy(memo->kinds, v->items, sizeof(memo->kinds));
-	memo->images[slot].version = v->items[SC_V_IMAGE];
-	memo->images[slot].id = id;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i].version, b[i].version) != 0)
+			return true;
+	return false;
 }
 
-static bool same_versions(const struct sc_cache_versions *a,
-			  const struct sc_cache_versions *b)
+/* What was stored under a version that is another one now is to be reclaimed. */
+static void remember_kinds(struct sc_app *app, const struct sc_cache_versions *v)
 {
-	for (size_t i = 0; i < SC_V_COUNT; i++)
-		if (strcmp(a->items[i].version, b->items[i].version) != 0)
-			return false;
-	return true;
+	struct sc_version *seen = app->memo->kinds;
+
+	if (!differ(seen, v->items, SC_V_IMAGE))
+		return;
+	app->sweep_due = true;
+	memcpy(seen, v->items, sizeof(app->memo->kinds));
+}
+
+static void remember_image(struct sc_app *app, int64_t id, const struct sc_version *now)
+{
+	size_t slot = slot_of(id);
+	struct sc_version *seen = &app->memo->images[slot].version;
+
+	if (!differ(seen, now, 1))
+		return;
+	if (app->memo->images[slot].id == id)
+		app->sweep_due = true;
+	app->memo->images[slot].id = id;
+	*seen = *now;
+}
+
+static void remember(struct sc_app *app, const struct sc_image *im,
+		     const struct sc_cache_versions *v)
+{
+	remember_kinds(app, v);
+	if (im)
+		remember_image(app, im->id, &v->items[SC_V_IMAGE]);
 }
 
 /* Plans under the guess, and says which entry it leads to. Who has the very bytes that
@@ -81,27 +105,31 @@ static bool plan_ahead(struct sc_request *rq)
 	if (!cache || sc_plan_request(rq, &later) != SC_OK)
 		return false;
 	if (!sc_has_current(rq))
-		sc_cache_expect(cache,
-				ctx->cache_versions.items[ctx->detail->version].version,
-				sc_bytes_str(ctx->plan.text));
+		sc_cache_expect(cache, ctx->plan.version, sc_bytes_str(ctx->plan.text));
 	return true;
+}
+
+/* Where the versions are not asked of a server there is no round trip to save. */
+static bool guess_entry(struct sc_request *rq, struct sc_cache_versions *guess)
+{
+	struct sc_context *ctx = rq->ctx;
+
+	if (!ctx->app->versions_remote || !ctx->image || !ctx->detail->item ||
+	    !recall(ctx->app->memo, ctx->image->id, guess))
+		return false;
+	ctx->cache_versions = guess;
+	return plan_ahead(rq);
 }
 
 void sc_read_versions_and_entry(struct sc_request *rq)
 {
 	struct sc_context *ctx = rq->ctx;
-	struct sc_version_memo *memo = ctx->app->memo;
-	struct sc_cache_versions guess = { .known = false };
-	bool planned = false;
+	struct sc_cache_versions guess = sc_unknown_versions;
+	bool planned = guess_entry(rq, &guess);
 
-	ctx->planned = false;
-	if (ctx->image && ctx->detail->item && recall(memo, ctx->image->id, &guess)) {
-		ctx->cache_versions = guess;
-		planned = plan_ahead(rq);
-	}
-	sc_read_versions(ctx->app, ctx->image, &ctx->cache_versions);
-	if (!ctx->image || !ctx->cache_versions.known)
-		return;
-	ctx->planned = planned && same_versions(&guess, &ctx->cache_versions);
-	remember(memo, ctx->image->id, &ctx->cache_versions);
+	ctx->cache_versions = sc_read_versions(ctx->app, ctx->image, rq->arena);
+	ctx->planned = planned && ctx->cache_versions->known &&
+		       !differ(guess.items, ctx->cache_versions->items, SC_V_COUNT);
+	if (ctx->cache_versions->known)
+		remember(ctx->app, ctx->image, ctx->cache_versions);
 }

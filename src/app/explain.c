@@ -53,7 +53,7 @@ static void tell_version(struct story *s, const char *what, const struct sc_vers
 	     v->changed_by);
 }
 
-static void tell_stored(struct story *s, struct sc_context *ctx, const char *version)
+static void tell_stored(struct story *s, struct sc_context *ctx)
 {
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	struct sc_cache *cache = ctx->app->caches[ctx->detail->cache];
@@ -70,7 +70,8 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 		tell(s, "stored", "never: %s", ctx->image->reason);
 		return;
 	}
-	status = sc_cache_get(cache, version, sc_bytes_str(ctx->plan.text), &entry, &err);
+	status = sc_cache_get(cache, ctx->plan.version, sc_bytes_str(ctx->plan.text),
+			      &entry, &err);
 	if (status == SC_MISS) {
 		tell(s, "stored",
 		     "no: outside the pyramid, or not asked for since its versions, its "
@@ -90,8 +91,7 @@ static void tell_stored(struct story *s, struct sc_context *ctx, const char *ver
 
 static void tell_cache(struct story *s, struct sc_context *ctx)
 {
-	const struct sc_version *version =
-		&ctx->cache_versions.items[ctx->detail->version];
+	const struct sc_version *versions = ctx->cache_versions->items;
 	const struct sc_conf_cache *conf = NULL;
 	char key[SC_KEY_MAX + 1];
 	struct sc_err err;
@@ -100,19 +100,19 @@ static void tell_cache(struct story *s, struct sc_context *ctx)
 		tell(s, "cache", "none: this route is never cached");
 		return;
 	}
-	if (!ctx->cache_versions.known) {
+	if (!ctx->cache_versions->known) {
 		tell(s, "cache", "none now: the version store is out of reach");
 		return;
 	}
 	conf = &ctx->app->conf->caches[ctx->detail->cache];
 	tell(s, "cache", "%s (%s)", sc_conf_cache_names[ctx->detail->cache],
 	     conf->backend);
-	tell_version(s, "version", version);
-	tell_version(s, "image_version", &ctx->cache_versions.items[SC_V_IMAGE]);
-	if (sc_cache_key(conf->key_prefix, version->version, sc_bytes_str(ctx->plan.text),
-			 key, &err) == SC_OK)
+	tell_version(s, "version", &versions[ctx->detail->version]);
+	tell_version(s, "image_version", &versions[SC_V_IMAGE]);
+	if (sc_cache_key(conf->key_prefix, ctx->plan.version,
+			 sc_bytes_str(ctx->plan.text), key, &err) == SC_OK)
 		tell(s, "key", "%s", key);
-	tell_stored(s, ctx, version->version);
+	tell_stored(s, ctx);
 }
 
 static enum sc_status tell_item(struct story *s, struct sc_request *rq,
@@ -126,7 +126,7 @@ static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 			       rq->args[0].text);
 	tell(s, "image", "%lld %s (%s)", (long long)ctx->image->id, ctx->image->name,
 	     sc_image_state_name(ctx->image->state));
-	sc_read_versions(ctx->app, ctx->image, &ctx->cache_versions);
+	ctx->cache_versions = sc_read_versions(ctx->app, ctx->image, rq->arena);
 	if (!ctx->detail->item)
 		return SC_OK;
 	status = sc_plan_request(rq, err);
@@ -141,7 +141,7 @@ static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 static enum sc_status tell_all(struct sc_app *a, const char *url, struct story *s,
 			       struct sc_arena *arena, struct sc_err *err)
 {
-	struct sc_context ctx = { .app = a };
+	struct sc_context ctx = { .app = a, .cache_versions = &sc_unknown_versions };
 	struct sc_request rq = {
 		.method = SC_GET,
 		.method_text = "GET",

@@ -139,7 +139,7 @@ static void put_group(struct sc_request *rq, const struct sc_image_view *view,
 		      const struct sc_image *const *images, size_t n, struct sc_buf *out)
 {
 	struct sc_version of_images[SC_IMAGES_AT_ONCE];
-	struct sc_cache_versions versions = rq->ctx->cache_versions;
+	struct sc_cache_versions versions = *rq->ctx->cache_versions;
 
 	versions.known = versions.known &&
 			 sc_read_image_versions(rq->ctx->app, images, n, of_images);
@@ -201,6 +201,6 @@ enum sc_status sc_handle_image(struct sc_request *rq, struct sc_response *rs,
 	if (status)
 		return status;
 	sc_json_response(rs);
-	sc_image_json(rq, &view, rq->ctx->image, &rq->ctx->cache_versions, &rs->body);
+	sc_image_json(rq, &view, rq->ctx->image, rq->ctx->cache_versions, &rs->body);
 	return SC_OK;
 }

@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /api/v1/cache/versions/: every versioned cache with its current version, who changed it
- * and when.
+ * /api/v1/cache/versions/: every versioned cache, or one by its name, with its current
+ * version, who changed it and when. One by its name can be started, stopped and
+ * invalidated.
  */
-#include "app/context.h"
+#include "app/manage.h"
 
 #include <stdlib.h>
 
-#include "slidecache/log.h"
-
-static enum sc_status list(struct sc_app *app, struct sc_version **out, size_t *n,
-			   struct sc_err *err)
-{
-	if (!app->versions)
-		sc_app_retry(app);
-	if (!app->versions)
-		return sc_fail(err, SC_UNAVAILABLE, "the version store is out of reach");
-	if (sc_versions_list(app->versions, out, n, err) == SC_OK)
-		return SC_OK;
-	/* The store's own sentence names its directory: for the log only. */
-	sc_log_error("version store: %s", err->text);
-	return sc_fail(err, SC_UNAVAILABLE, "the version store is out of reach");
-}
+#include "app/body.h"
 
 enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err)
 {
 	SC_AUTO_FREE struct sc_version *all = NULL;
 	size_t n = 0;
-	enum sc_status status = list(rq->ctx->app, &all, &n, err);
+	enum sc_status status = sc_read_all_versions(rq->ctx->app, &all, &n, err);
 
 	if (status)
 		return status;
@@ -42,5 +29,80 @@ enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 	}
 	sc_json_end(&rs->body, '}');
 	sc_json_end(&rs->body, '}');
+	return SC_OK;
+}
+
+/* The name's object as it is now. */
+static enum sc_status answer(struct sc_request *rq, const char *name,
+			     struct sc_response *rs, struct sc_err *err)
+{
+	struct sc_version now;
+	enum sc_status status = sc_read_named_versions(rq->ctx->app, &name, 1, &now, err);
+
+	if (status)
+		return status;
+	sc_json_response(rs);
+	sc_version_json(&now, &rs->body);
+	return SC_OK;
+}
+
+enum sc_status sc_handle_version(struct sc_request *rq, struct sc_response *rs,
+				 struct sc_err *err)
+{
+	const char *name = rq->args[0].text;
+	enum sc_status status = sc_version_name_known(rq->ctx->app, name, err);
+
+	return status ? status : answer(rq, name, rs, err);
+}
+
+/* These take no field. */
+static enum sc_status change_one(struct sc_request *rq, const struct sc_change *change,
+				 struct sc_err *err)
+{
+	static const char *const no_fields[] = { NULL };
+	const char *name = rq->args[0].text;
+	enum sc_status status = sc_body_fields(rq->ctx->body, no_fields, err);
+
+	return status ? status : sc_change_versions(rq, change, &name, 1, err);
+}
+
+enum sc_status sc_handle_version_invalidate(struct sc_request *rq, struct sc_response *rs,
+					    struct sc_err *err)
+{
+	const char *name = rq->args[0].text;
+	enum sc_status status = sc_version_name_known(rq->ctx->app, name, err);
+
+	if (!status)
+		status = change_one(rq, &sc_change_invalidate, err);
+	if (status)
+		return status;
+	return answer(rq, name, rs, err) ? sc_fail_after_change(err) : SC_OK;
+}
+
+/* Whoever sends it again, because the answer was lost, is told what there is. */
+enum sc_status sc_handle_version_start(struct sc_request *rq, struct sc_response *rs,
+				       struct sc_err *err)
+{
+	enum sc_status started = change_one(rq, &sc_change_start, err);
+	enum sc_status status = SC_OK;
+
+	if (started != SC_OK && started != SC_EXISTS)
+		return started;
+	status = answer(rq, rq->args[0].text, rs, err);
+	if (started != SC_OK)
+		return status;
+	rs->status = 201;
+	return status ? sc_fail_after_change(err) : SC_OK;
+}
+
+enum sc_status sc_handle_version_stop(struct sc_request *rq, struct sc_response *rs,
+				      struct sc_err *err)
+{
+	enum sc_status status = change_one(rq, &sc_change_stop, err);
+
+	if (status)
+		return status;
+	rs->status = 204;
+	sc_response_header(rs, "Cache-Control", "no-cache");
 	return SC_OK;
 }

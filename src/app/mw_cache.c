@@ -38,17 +38,12 @@ struct sc_cache *sc_cache_to_use(const struct sc_context *ctx)
 {
 	int which = ctx->detail->cache;
 
-	if (which == SC_NO_CACHE || !ctx->cache_versions.known)
+	if (which == SC_NO_CACHE || !ctx->cache_versions->known)
 		return NULL;
 	/* One that keeps nothing would only make equal requests wait for each other. */
 	if (!ctx->app->caches[which] || !sc_cache_stores(ctx->app->caches[which]))
 		return NULL;
 	return ctx->app->caches[which];
-}
-
-static const char *version_of(const struct sc_context *ctx)
-{
-	return ctx->cache_versions.items[ctx->detail->version].version;
 }
 
 typedef enum sc_status (*look_fn)(struct sc_cache *c, const char *version,
@@ -63,8 +58,8 @@ static enum sc_status find(struct sc_request *rq, struct sc_response *rs, look_f
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	enum sc_status status = SC_OK;
 
-	status = look(sc_cache_to_use(ctx), version_of(ctx), sc_bytes_str(ctx->plan.text),
-		      &entry, err);
+	status = look(sc_cache_to_use(ctx), ctx->plan.version,
+		      sc_bytes_str(ctx->plan.text), &entry, err);
 	if (status)
 		return status;
 	sc_buf_release(&rs->body);
@@ -78,7 +73,7 @@ static void store(struct sc_request *rq, const struct sc_response *rs)
 	struct sc_context *ctx = rq->ctx;
 	struct sc_err err;
 
-	ctx->stored = sc_cache_set(sc_cache_to_use(ctx), version_of(ctx),
+	ctx->stored = sc_cache_set(sc_cache_to_use(ctx), ctx->plan.version,
 				   sc_bytes_str(ctx->plan.text), ctx->plan.mime,
 				   sc_buf_bytes(&rs->body), &err) == SC_OK;
 	/* Counted by its kind; a server that is away has its own line. */
@@ -143,8 +138,8 @@ static enum sc_status on_miss(struct sc_request *rq, struct sc_response *rs,
 	struct sc_bytes key;
 	enum sc_status status = SC_OK;
 
-	status = sc_cache_key(prefix, version_of(ctx), sc_bytes_str(ctx->plan.text), text,
-			      err);
+	status = sc_cache_key(prefix, ctx->plan.version, sc_bytes_str(ctx->plan.text),
+			      text, err);
 	if (status)
 		return status;
 	key = sc_bytes_str(text);

@@ -23,22 +23,25 @@ void sc_log_versions_error(struct sc_app *app, const struct sc_err *err)
 	if (now_us < app->quiet_until_us)
 		return;
 	app->quiet_until_us = now_us + QUIET_US;
-	sc_log_error("version store: %s; no cache is used meanwhile", err->text);
+	sc_log_error("version store: %s; %sno cache is used meanwhile", err->text,
+		     err->status == SC_NOT_FOUND ? "run \"slidecachectl migrate\"; "
+						 : "");
 }
 
 static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 		       struct sc_version *out)
 {
-	struct sc_err err = { SC_OK, "not open" };
+	struct sc_err err;
 
 	if (!app->versions)
 		sc_app_retry(app);
-	if (!app->versions)
-		sc_count(SC_M_VERSION_ERRORS, 1);
-	else if (sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
+	if (!app->versions) {
+		sc_count(SC_M_VERSION_ERRORS, 1); /* the retry has a line of its own */
+		return false;
+	}
+	if (sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
 		return true;
-	if (app->versions)
-		sc_log_versions_error(app, &err);
+	sc_log_versions_error(app, &err);
 	return false;
 }
 
@@ -60,12 +63,14 @@ void sc_complete_versions(struct sc_cache_versions *v, size_t n)
 	v->known = true;
 }
 
-void sc_read_versions(struct sc_app *app, const struct sc_image *im,
-		      struct sc_cache_versions *out)
+const struct sc_cache_versions sc_unknown_versions = { .known = false };
+
+const struct sc_cache_versions *
+sc_read_versions(struct sc_app *app, const struct sc_image *im, struct sc_arena *arena)
 {
+	struct sc_cache_versions *out = sc_arena_alloc(arena, sizeof(*out));
 	char image_name[SC_VERSION_NAME_MAX + 1];
 	const char *names[SC_V_COUNT];
-
 	size_t n = im ? SC_V_COUNT : SC_V_IMAGE;
 
 	memcpy(names, kind_names, sizeof(kind_names));
@@ -73,9 +78,10 @@ void sc_read_versions(struct sc_app *app, const struct sc_image *im,
 		sc_version_image_name(im->id, image_name);
 		names[SC_V_IMAGE] = image_name;
 	}
-	*out = (struct sc_cache_versions){ .known = false };
-	if (read_names(app, names, n, out->items))
-		sc_complete_versions(out, n);
+	if (!read_names(app, names, n, out->items))
+		return &sc_unknown_versions;
+	sc_complete_versions(out, n);
+	return out;
 }
 
 bool sc_read_image_versions(struct sc_app *app, const struct sc_image *const *images,

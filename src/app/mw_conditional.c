@@ -7,24 +7,35 @@
 
 #include "slidecache/hash.h"
 
-static const char *version_of(const struct sc_context *ctx, int which)
+_Static_assert(SC_PLAN_VERSION_MAX == 2 * SC_VERSION_LEN, "of the kind and the image");
+
+/* What an item is stored under: the version of its kind, then the image's, so that a
+ * change of either makes it unreachable. "" while they are not known. */
+static void version_of_item(const struct sc_context *ctx,
+			    char out[SC_VERSION_TEXT_MAX + 1])
 {
-	return ctx->cache_versions.known ? ctx->cache_versions.items[which].version : "";
+	const struct sc_version *all = ctx->cache_versions->items;
+	const struct sc_version both[] = { all[ctx->detail->version], all[SC_V_IMAGE] };
+
+	out[0] = '\0';
+	if (ctx->cache_versions->known)
+		sc_version_text(both, 2, out);
 }
 
 enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
 	struct sc_item item = { .image = ctx->image->id, .z = 1, .frame = 1 };
+	char version[SC_VERSION_TEXT_MAX + 1];
 	const struct sc_plan_versions versions = {
-		.own = version_of(ctx, ctx->detail->version),
-		.image = version_of(ctx, SC_V_IMAGE),
-		.epoch = ctx->cache_versions.epoch,
+		.text = version,
+		.epoch = ctx->cache_versions->epoch,
 	};
 	enum sc_status status = ctx->detail->item(rq, &item, err);
 
 	if (status)
 		return status;
+	version_of_item(ctx, version);
 	return sc_item_plan(ctx->app->renderer, ctx->image, &item, &versions, &ctx->plan,
 			    err);
 }
@@ -45,8 +56,7 @@ void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *vers
 	if (!versions->known || versions->n != SC_V_COUNT || im->depth > 1 ||
 	    im->frames > 1)
 		return;
-	token.content =
-		sc_content_hash(app->conf, identity, versions->items[SC_V_IMAGE].version);
+	token.content = sc_content_hash(app->conf, identity);
 	token.epoch = versions->epoch;
 	token.id = im->id;
 	token.width = im->width;
@@ -65,7 +75,7 @@ static bool is_versioned(struct sc_request *rq)
 
 	if (!*rq->query || sc_query_get(rq, "v", &v, &ignored) || !v)
 		return false;
-	sc_url_token(ctx->app, &ctx->cache_versions, ctx->image, &ctx->plan.identity,
+	sc_url_token(ctx->app, ctx->cache_versions, ctx->image, &ctx->plan.identity,
 		     token);
 	return token[0] && strcmp(v, token) == 0;
 }
@@ -80,7 +90,7 @@ static void set_headers(struct sc_request *rq, struct sc_response *rs)
 	bool anybody = sc_access_is_public(rq->ctx->image->id);
 
 	sc_response_header(rs, "Cache-Control", texts[is_versioned(rq)][anybody]);
-	if (rq->ctx->cache_versions.known)
+	if (rq->ctx->cache_versions->known)
 		sc_response_header(
 			rs, "ETag",
 			sc_arena_str(rq->arena, sc_bytes_str(rq->ctx->plan.etag)));
@@ -92,7 +102,7 @@ bool sc_has_current(struct sc_request *rq)
 	const char *tags = rq->header(rq, "HTTP_IF_NONE_MATCH");
 
 	/* "*" would say that a tile exists which nobody has looked for yet. */
-	return tags && rq->ctx->cache_versions.known &&
+	return tags && rq->ctx->cache_versions->known &&
 	       tags[strspn(tags, " \t,")] != '*' &&
 	       sc_etag_matches(tags, rq->ctx->plan.etag);
 }

@@ -16,7 +16,8 @@ static const struct {
 	{ SC_NOT_FOUND, 404 },	 { SC_INVALID, 400 },	 { SC_TOO_LARGE, 414 },
 	{ SC_DENIED, 403 },	 { SC_UNREADABLE, 422 }, { SC_CHANGED, 503 },
 	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	 { SC_METHOD, 405 },
-	{ SC_ABORTED, 499 },
+	{ SC_ABORTED, 499 },	 { SC_EXISTS, 409 },	 { SC_STRANGER, 401 },
+	{ SC_MEDIA_TYPE, 415 },	 { SC_FIELD, 422 },
 };
 
 static int http_code(enum sc_status status)
@@ -39,6 +40,9 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	rs->content_type = "application/json";
 	if (allow)
 		sc_response_header(rs, "Allow", allow);
+	if (code == 401)
+		sc_response_header(rs, "WWW-Authenticate",
+				   "Basic realm=\"slidecache\", charset=\"UTF-8\"");
 	if (code == 503)
 		sc_response_header(rs, "Retry-After", "1");
 	sc_response_header(rs, "Cache-Control", "no-store");

@@ -92,6 +92,11 @@ static enum sc_status patch_item(const struct sc_request *rq, struct sc_item *ou
 	return status;
 }
 
+#define MANAGING(handler)                                                                \
+	{                                                                                \
+		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler                    \
+	}
+
 static const struct
 	sc_route_detail tile = { SC_RIGHT_READ,	 true,	     tile_item,
 				 SC_CACHE_TILES, SC_V_TILES, sc_handle_item },
@@ -110,6 +115,13 @@ static const struct
 				  SC_NO_CACHE,	 0,    sc_handle_image },
 			versions = { SC_RIGHT_READ, false, NULL,
 				     SC_NO_CACHE,   0,	   sc_handle_versions },
+			version = { SC_RIGHT_READ, false, NULL,
+				    SC_NO_CACHE,   0,	  sc_handle_version },
+			version_start = MANAGING(sc_handle_version_start),
+			version_stop = MANAGING(sc_handle_version_stop),
+			version_invalidate = MANAGING(sc_handle_version_invalidate),
+			invalidate = MANAGING(sc_handle_invalidate),
+			stats = MANAGING(sc_handle_stats),
 			health = { SC_RIGHT_NONE, false, NULL,
 				   SC_NO_CACHE,	  0,	 sc_handle_health };
 
@@ -124,14 +136,20 @@ const struct sc_route sc_routes[] = {
 	{ SC_GET, "/api/v1/images/images/", &images },
 	{ SC_GET, "/api/v1/images/images/{i}/", &image },
 	{ SC_GET, "/api/v1/cache/versions/", &versions },
+	{ SC_GET, "/api/v1/cache/versions/{*}/", &version },
+	{ SC_PUT, "/api/v1/cache/versions/{*}/", &version_start },
+	{ SC_DELETE, "/api/v1/cache/versions/{*}/", &version_stop },
+	{ SC_POST, "/api/v1/cache/versions/{*}/invalidate/", &version_invalidate },
+	{ SC_POST, "/api/v1/cache/invalidate/", &invalidate },
+	{ SC_GET, "/api/v1/cache/stats/", &stats },
 	{ SC_GET, "/healthz", &health },
 };
 const size_t sc_routes_count = sizeof(sc_routes) / sizeof(sc_routes[0]);
 
-/* Outermost first. Permission is decided before an entity tag or a cached byte is looked
- * at; a tag before a cache; a cache before a slide. */
+/* Outermost first. Permission is decided before a body, an entity tag or a cached byte is
+ * looked at; a tag before a cache; a cache before a slide. */
 static const sc_middleware_fn chain[] = {
-	sc_mw_log, sc_mw_error,	      sc_mw_auth,  sc_mw_route,	  sc_mw_cache_versions,
-	sc_mw_acl, sc_mw_conditional, sc_mw_cache, sc_mw_handler,
+	sc_mw_log, sc_mw_error,	 sc_mw_auth,	    sc_mw_route, sc_mw_cache_versions,
+	sc_mw_acl, sc_mw_change, sc_mw_conditional, sc_mw_cache, sc_mw_handler,
 };
 const struct sc_chain sc_app_chain = { chain, sizeof(chain) / sizeof(chain[0]) };

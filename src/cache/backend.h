@@ -16,6 +16,7 @@
 #ifndef SRC_CACHE_BACKEND_H
 #define SRC_CACHE_BACKEND_H
 
+#include "cache/key.h"
 #include "slidecache/cache.h"
 #include "slidecache/fault.h"
 
@@ -26,7 +27,17 @@ struct sc_backend_item {
 	 * shortens it to what its server takes. (The envelope holds the true end.) */
 	int64_t forget_s;
 	struct sc_buf out; /* get: empty before; what is stored. The caller releases it */
+	/* del, of a server: something was there. Of several items it says how many. */
+	bool removed;
 	enum sc_status status;
+};
+
+/* A look at which versions entries are stored under, in several calls. */
+struct sc_backend_groups {
+	const char *prefix;		   /* of the keys */
+	char last[SC_KEY_VERSION_MAX + 1]; /* "" at first */
+	struct sc_buf found;		   /* "VERSION\0ITEM\0" of each, appended */
+	bool more;			   /* there may be others behind them */
 };
 
 enum sc_backend_mode { SC_BACKEND_SET, SC_BACKEND_ADD };
@@ -79,6 +90,15 @@ struct sc_backend_ops {
 	/* The next read of versions from the same server is to bring this key along, for
 	 * the next get of it. NULL: of no use to this backend. */
 	void (*expect)(void *backend, struct sc_bytes key);
+	/* The next version texts that entries are stored under, in any order; g->last is
+	 * the backend's. NULL: it does not tell, nor keep what is unreachable for long.
+	 */
+	enum sc_status (*groups)(void *backend, struct sc_call *call,
+				 struct sc_backend_groups *g, struct sc_err *err);
+	/* What is under keys that begin with head, PREFIX:VERSION, is to go first: of a
+	 * VERSION that is whole versions also what is under texts that begin with it. */
+	enum sc_status (*retire)(void *backend, struct sc_call *call,
+				 struct sc_bytes head, struct sc_err *err);
 	/* NULL: unknown, both 0. */
 	enum sc_status (*stats)(void *backend, struct sc_call *call,
 				struct sc_cache_stats *out, struct sc_err *err);

@@ -49,6 +49,7 @@ static void take_back(struct sc_backend_item *items, struct sc_memcached_item *l
 {
 	for (size_t i = 0; i < n; i++) {
 		items[i].status = l[i].status;
+		items[i].removed = l[i].removed;
 		if (l[i].out.data) {
 			sc_buf_release(&items[i].out);
 			items[i].out = sc_buf_take(&l[i].out);

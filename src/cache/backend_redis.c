@@ -252,8 +252,13 @@ static enum sc_status del_redis(void *backend, struct sc_call *call,
 	for (size_t i = 0; i < n; i++)
 		sc_redis_arg(r, items[i].key);
 	enum sc_status status = sc_redis_run(r, call, SC_REDIS_WRITE, err);
-	if (status == SC_OK && sc_redis_reply(r, 0)->type != SC_REDIS_INTEGER)
-		status = sc_redis_unexpected(r, call, sc_redis_reply(r, 0), err);
+	if (status != SC_OK)
+		return fail_items(items, n, status);
+	const struct sc_redis_reply *reply = sc_redis_reply(r, 0);
+	if (reply->type != SC_REDIS_INTEGER)
+		status = sc_redis_unexpected(r, call, reply, err);
+	for (size_t i = 0; i < n && status == SC_OK; i++)
+		items[i].removed = (int64_t)i < reply->integer;
 	return fail_items(items, n, status);
 }
 

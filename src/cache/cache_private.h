@@ -6,6 +6,8 @@
  *	cache.c       opening, options, what is no call on entries
  *	calls.c       calls on one entry; how calls begin, fail and are counted
  *	calls_many.c  calls on many entries
+ *	orphans.c     what no reader can reach any more
+ *	held.c        what the ledger learns of servers
  *	update.c      touch, incr, and add where something dead is in the way
  *	load.c        from what a backend answers to an entry
  *	save.c        from a value to what a backend stores
@@ -138,6 +140,16 @@ bool sc_batch_full(const struct sc_cache *c, const struct sc_batch *b);
 SC_MUST enum sc_status sc_batch_set(struct sc_cache *c, struct sc_call *call,
 				    struct sc_batch *b, enum sc_backend_mode mode,
 				    struct sc_err *err);
+
+/* held.c: what a server answered to a set. */
+void sc_held_stored(const struct sc_cache *c, const struct sc_backend_item *items,
+		    size_t n);
+/* It exchanged old for the item. */
+void sc_held_swapped(const struct sc_cache *c, const struct sc_backend_item *item,
+		     struct sc_bytes old);
+/* The backend's del: every removal goes this way. */
+enum sc_status sc_held_del(const struct sc_cache *c, struct sc_call *call,
+			   struct sc_backend_item *items, size_t n, struct sc_err *err);
 
 /* update.c: as sc_save, but what is no entry (any more) is replaced. */
 SC_MUST enum sc_status sc_save_add(struct sc_cache *c, struct sc_call *call,

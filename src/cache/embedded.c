@@ -168,6 +168,8 @@ const struct sc_backend_ops sc_backend_embedded = {
 	.set = sc_embedded_set,
 	.swap = sc_embedded_swap,
 	.del = sc_embedded_del,
+	.groups = sc_embedded_groups,
+	.retire = sc_embedded_retire,
 	.stats = stats_embedded,
 	.advise = sc_embedded_advise,
 };

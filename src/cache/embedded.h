@@ -2,15 +2,17 @@
 /*
  * The embedded backend: one LMDB environment that all processes of a host share.
  *
- * Three trees:
+ * Four trees:
  *	entries  key -> place in the queue (u64, big-endian), stored bytes
  *	queue    place in the queue -> key; the oldest place is the head
+ *	retired  PREFIX:VERSION of what nobody will ask for again -> nothing
  *	main     "counters" -> format, entries, bytes, next place (one record)
  * They change together, in one transaction, so the counters are exact.
  *
  * Eviction is CLOCK (second chance): a hit writes nothing but one byte of a shared memory
  * map (touch.h); only when room is needed is the head of the queue looked at, and what
- * was touched since goes back to the tail.
+ * was touched since goes back to the tail. Before the queue is looked at, entries go that
+ * are under what is retired, used or not; a version with none left is retired no more.
  *
  * The environment is written without sync. A process that dies, even of SIGKILL, loses
  * nothing: what it committed is in the page cache, what it did not is unreachable. A
@@ -30,6 +32,8 @@ struct sc_embedded_dbs {
 	MDB_dbi main;
 	MDB_dbi entries;
 	MDB_dbi queue;
+	MDB_dbi retired;
+	bool has_retired; /* not in a store of an older program that is only read */
 	size_t page_size;
 };
 
@@ -48,7 +52,10 @@ struct sc_embedded_work {
 	uint64_t entries_max;
 	uint64_t bytes_max;
 	struct sc_buf *scratch; /* an entry on its way to the tail */
+	struct sc_buf *held;	/* what the ledger is to be told once it is done */
 	uint64_t evicted;	/* out: for the counter */
+	uint64_t reclaimed;	/* out: so many of those were under what is retired */
+	uint64_t cleared;	/* retired versions that had none left */
 };
 
 struct sc_embedded_record {
@@ -85,6 +92,17 @@ int sc_embedded_make_room(struct sc_embedded_work *w, uint64_t charge);
 /* Evicts at least that many bytes, or everything. */
 int sc_embedded_evict_bytes(struct sc_embedded_work *w, uint64_t bytes);
 
+/* embedded_held.c: the ledger learns what a transaction changed when it is committed. */
+void sc_embedded_held_note(struct sc_embedded_work *w, struct sc_bytes key,
+			   int64_t entries, int64_t bytes);
+void sc_embedded_held_tell(const struct sc_embedded_work *w, unsigned slot);
+/* The store is a new one. */
+void sc_embedded_held_none(unsigned slot);
+
+/* embedded_retired.c: evicts one entry under what is retired, or clears one retired
+ * version that has none. MDB_NOTFOUND: nothing is retired. */
+int sc_embedded_reclaim_step(struct sc_embedded_work *w);
+
 /* embedded_walk.c: what the probe's child does. */
 int sc_embedded_walk(MDB_txn *txn, bool full);
 
@@ -95,6 +113,7 @@ struct sc_embedded {
 	struct sc_embedded_dbs dbs;
 	struct sc_touch touch;
 	struct sc_buf scratch;
+	struct sc_buf held;
 	int64_t retry_us;      /* closed: when to try to open again */
 	int64_t full_until_us; /* the map is full: no sets until then */
 	unsigned reads;	       /* since the last look at the directory */
@@ -117,15 +136,23 @@ void sc_embedded_replace(struct sc_embedded *e, const char *why);
 SC_MUST enum sc_status sc_embedded_mark_unsynced(struct sc_embedded *e,
 						 struct sc_err *err);
 
-/* embedded.c, for its two files. Says what LMDB's rc means for the call; damage costs the
- * store, never the caller. Not with the gate held. */
+/* embedded.c, for its other files. Says what LMDB's rc means for the call; damage costs
+ * the store, never the caller. Not with the gate held. */
 enum sc_status sc_embedded_fail(struct sc_embedded *e, struct sc_call *call, int rc,
 				const char *doing, struct sc_err *err);
 /* Every item has the same answer: the call's. */
 enum sc_status sc_embedded_answer(struct sc_backend_item *items, size_t n,
 				  enum sc_status status);
 
-/* embedded_set.c, embedded_advise.c: for the table. */
+/* embedded_write.c: what writing calls begin and end with. The gate is held in between.
+ */
+SC_MUST enum sc_status sc_embedded_begin_write(struct sc_embedded *e,
+					       struct sc_call *call, struct sc_err *err);
+int sc_embedded_begin_work(struct sc_embedded *e, struct sc_embedded_work *w);
+/* Commits if the work went well (0) or as far as it should (EAGAIN); returns rc. */
+int sc_embedded_end_work(struct sc_embedded *e, struct sc_embedded_work *w, int rc);
+
+/* embedded_set.c, embedded_retired.c, embedded_advise.c: for the table. */
 enum sc_status sc_embedded_set(void *backend, struct sc_call *call,
 			       enum sc_backend_mode mode, struct sc_backend_item *items,
 			       size_t n, struct sc_err *err);
@@ -135,6 +162,10 @@ enum sc_status sc_embedded_swap(void *backend, struct sc_call *call,
 enum sc_status sc_embedded_del(void *backend, struct sc_call *call,
 			       struct sc_backend_item *items, size_t n,
 			       struct sc_err *err);
+enum sc_status sc_embedded_groups(void *backend, struct sc_call *call,
+				  struct sc_backend_groups *g, struct sc_err *err);
+enum sc_status sc_embedded_retire(void *backend, struct sc_call *call,
+				  struct sc_bytes head, struct sc_err *err);
 void sc_embedded_advise(const struct sc_cache_options *o, sc_advice_fn say, void *arg);
 
 /* embedded_check.c: the two calls of the table that need no open cache. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Eviction: CLOCK over the queue, inside the transaction of the set that needs room.
+ * Eviction, inside the transaction of the set that needs room: what is retired, then
+ * CLOCK over the queue.
  *
  * An entry at the head that was used since it was queued goes back to the tail, its mark
  * cleared; one that was not, or has expired, goes. Going back means writing the value
@@ -24,6 +25,7 @@ struct spending {
 	unsigned chances;
 	size_t chance_bytes;
 	int64_t now_us;
+	bool none_retired;
 };
 
 static bool may_stay(struct sc_embedded_work *w, struct spending *s, struct sc_bytes key,
@@ -52,7 +54,7 @@ static int send_to_tail(struct sc_embedded_work *w, struct sc_bytes key,
 }
 
 /* Looks at the head: away with it, or to the tail. MDB_NOTFOUND: the queue is empty. */
-static int evict_step(struct sc_embedded_work *w, struct spending *s)
+static int clock_step(struct sc_embedded_work *w, struct spending *s)
 {
 	unsigned char copy[SC_KEY_MAX];
 	struct sc_embedded_record r = { .place = 0 };
@@ -75,15 +77,25 @@ static int evict_step(struct sc_embedded_work *w, struct spending *s)
 	return sc_embedded_remove(w, key, &r);
 }
 
+static int evict_step(struct sc_embedded_work *w, struct spending *s)
+{
+	int rc = s->none_retired ? MDB_NOTFOUND : sc_embedded_reclaim_step(w);
+
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	s->none_retired = true;
+	return clock_step(w, s);
+}
+
 int sc_embedded_make_room(struct sc_embedded_work *w, uint64_t charge)
 {
 	struct spending s = { .now_us = sc_wall_us() };
 	const struct sc_embedded_counters *c = &w->counters;
-	uint64_t first = w->evicted;
+	uint64_t first = w->evicted + w->cleared;
 
 	while (c->entries + 1 > w->entries_max || c->bytes + charge > w->bytes_max) {
 		/* After the limits were lowered there may be very much to do. */
-		if (w->evicted - first >= EVICTIONS_MAX)
+		if (w->evicted + w->cleared - first >= EVICTIONS_MAX)
 			return EAGAIN;
 		int rc = evict_step(w, &s);
 

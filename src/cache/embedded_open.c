@@ -128,8 +128,10 @@ static int open_trees(struct sc_embedded *e, MDB_txn *txn)
 	if (rc == 0)
 		rc = sc_embedded_counters_get(txn, &e->dbs, &w.counters);
 	/* That there are none in a store with entries the probe would have found. */
-	if (rc == MDB_NOTFOUND)
+	if (rc == MDB_NOTFOUND) {
+		sc_embedded_held_none(e->o.slot);
 		rc = sc_embedded_counters_put(&w);
+	}
 	return rc;
 }
 
@@ -187,6 +189,7 @@ void sc_embedded_close(struct sc_embedded *e)
 	sc_touch_close(&e->touch);
 	sc_lmdb_dir_release(&e->dir);
 	sc_buf_release(&e->scratch);
+	sc_buf_release(&e->held);
 }
 
 enum sc_status sc_embedded_ensure(struct sc_embedded *e, struct sc_call *call, bool look,

@@ -11,13 +11,9 @@
 
 #include "cache/embedded.h"
 #include "slidecache/clock.h"
-#include "slidecache/metrics.h"
 
-/* While another process sits on the gate every set would cost the full deadline. */
-#define CROWDED_WAIT_MS 1
-#define READERS_EVERY	256 /* writes, between two looks for dead readers */
-#define FULL_PAUSE_US	SC_US_PER_S
-#define SMALL_VALUE	((uint64_t)64 << 10)
+#define FULL_PAUSE_US SC_US_PER_S
+#define SMALL_VALUE   ((uint64_t)64 << 10)
 
 /* What has to be under the key for an item to be stored. */
 enum condition { IF_ANY, IF_NOTHING, IF_SAME };
@@ -40,73 +36,6 @@ static struct put put_of(const struct sc_embedded *e, const struct sc_backend_it
 			     .condition = condition,
 			     .charge = sc_embedded_charge(&e->dbs, item->key.len,
 							  item->stored.len) };
-}
-
-static enum sc_status take_gate(struct sc_embedded *e, struct sc_call *call,
-				struct sc_err *err)
-{
-	int wait_ms = e->crowded ? CROWDED_WAIT_MS : sc_call_left_ms(call);
-	enum sc_status status = sc_lmdb_gate_take(&e->dir, wait_ms, err);
-
-	e->crowded = status == SC_TIMEOUT;
-	if (e->crowded)
-		call->fault = SC_FAULT_BUSY;
-	return status;
-}
-
-/* What every write begins with. */
-static enum sc_status begin_write(struct sc_embedded *e, struct sc_call *call,
-				  struct sc_err *err)
-{
-	int dead = 0;
-	enum sc_status status = sc_embedded_ensure(e, call, true, err);
-
-	if (status == SC_OK)
-		status = take_gate(e, call, err);
-	if (status != SC_OK)
-		return status;
-	/* A dead process's row pins the pages it was reading. */
-	if (++e->writes % READERS_EVERY == 0)
-		(void)mdb_reader_check(e->dir.env, &dead);
-	status = sc_embedded_mark_unsynced(e, err);
-	if (status != SC_OK)
-		sc_lmdb_gate_drop(&e->dir);
-	return status;
-}
-
-static int begin_work(struct sc_embedded *e, struct sc_embedded_work *w)
-{
-	*w = (struct sc_embedded_work){
-		.dbs = &e->dbs,
-		.touch = &e->touch,
-		.entries_max = e->o.max_entries,
-		.bytes_max = e->o.max_size_mb << 20,
-		.scratch = &e->scratch,
-	};
-	int rc = sc_lmdb_write_begin(&e->dir, &w->txn);
-	if (rc != 0)
-		return rc;
-	rc = sc_embedded_counters_get(w->txn, &e->dbs, &w->counters);
-	if (rc != 0)
-		mdb_txn_abort(w->txn);
-	return rc;
-}
-
-/* Commits if the work went well (0) or as far as it should (EAGAIN); returns rc. */
-static int end_work(struct sc_embedded *e, struct sc_embedded_work *w, int rc)
-{
-	int put = rc == 0 || rc == EAGAIN ? sc_embedded_counters_put(w) : rc;
-
-	if (put != 0) {
-		mdb_txn_abort(w->txn);
-		return put;
-	}
-	put = mdb_txn_commit(w->txn);
-	if (put != 0)
-		return put;
-	if (w->evicted > 0)
-		sc_count_cache(e->o.slot, SC_CM_EVICTIONS, w->evicted);
-	return rc;
 }
 
 /* 0, or why the item may not be stored. r is what is there, NULL: nothing. */
@@ -149,7 +78,7 @@ static int end_put(struct sc_embedded *e, struct sc_embedded_work *w,
 		   enum condition condition, int rc)
 {
 	if (rc != EAGAIN || condition != IF_SAME)
-		return end_work(e, w, rc);
+		return sc_embedded_end_work(e, w, rc);
 	mdb_txn_abort(w->txn);
 	return rc;
 }
@@ -157,7 +86,7 @@ static int end_put(struct sc_embedded *e, struct sc_embedded_work *w,
 static int put_alone(struct sc_embedded *e, const struct put *p)
 {
 	struct sc_embedded_work w;
-	int rc = begin_work(e, &w);
+	int rc = sc_embedded_begin_work(e, &w);
 
 	return rc == 0 ? end_put(e, &w, p->condition, put_in(&w, p)) : rc;
 }
@@ -165,11 +94,11 @@ static int put_alone(struct sc_embedded *e, const struct put *p)
 static int free_bytes(struct sc_embedded *e, uint64_t bytes)
 {
 	struct sc_embedded_work w;
-	int rc = begin_work(e, &w);
+	int rc = sc_embedded_begin_work(e, &w);
 
 	if (rc != 0)
 		return rc;
-	return end_work(e, &w, sc_embedded_evict_bytes(&w, bytes));
+	return sc_embedded_end_work(e, &w, sc_embedded_evict_bytes(&w, bytes));
 }
 
 /* No free run of pages is long enough: make some, once. Pages freed by one transaction
@@ -226,7 +155,7 @@ static size_t store_together(struct sc_embedded *e, struct sc_backend_item *item
 {
 	struct sc_embedded_work w;
 	size_t done = 0;
-	int rc = begin_work(e, &w);
+	int rc = sc_embedded_begin_work(e, &w);
 
 	if (rc != 0)
 		return 0;
@@ -286,7 +215,7 @@ enum sc_status sc_embedded_set(void *backend, struct sc_call *call,
 
 	if (is_full(e, call, err))
 		return sc_embedded_answer(items, n, SC_UNAVAILABLE);
-	enum sc_status status = begin_write(e, call, err);
+	enum sc_status status = sc_embedded_begin_write(e, call, err);
 	if (status != SC_OK)
 		return sc_embedded_answer(items, n, status);
 	/* One alone has no other way. */
@@ -307,7 +236,7 @@ enum sc_status sc_embedded_swap(void *backend, struct sc_call *call,
 	item->status = SC_UNAVAILABLE;
 	if (is_full(e, call, err))
 		return item->status;
-	item->status = begin_write(e, call, err);
+	item->status = sc_embedded_begin_write(e, call, err);
 	if (item->status != SC_OK)
 		return item->status;
 	struct put p = put_of(e, item, IF_SAME);
@@ -324,13 +253,13 @@ static int remove_items(struct sc_embedded *e, const struct sc_backend_item *ite
 			size_t n)
 {
 	struct sc_embedded_work w;
-	int rc = begin_work(e, &w);
+	int rc = sc_embedded_begin_work(e, &w);
 
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = sc_embedded_remove_key(&w, items[i].key);
-	return end_work(e, &w, rc);
+	return sc_embedded_end_work(e, &w, rc);
 }
 
 enum sc_status sc_embedded_del(void *backend, struct sc_call *call,
@@ -338,7 +267,7 @@ enum sc_status sc_embedded_del(void *backend, struct sc_call *call,
 			       struct sc_err *err)
 {
 	struct sc_embedded *e = backend;
-	enum sc_status status = begin_write(e, call, err);
+	enum sc_status status = sc_embedded_begin_write(e, call, err);
 
 	if (status != SC_OK)
 		return sc_embedded_answer(items, n, status);

@@ -45,6 +45,15 @@ uint64_t sc_embedded_place_of(const MDB_val *v)
 	return be64toh(place);
 }
 
+/* Stores of older programs have no such tree until one that writes opens them. */
+static int open_retired(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *dbs)
+{
+	int rc = mdb_dbi_open(txn, "retired", flags, &dbs->retired);
+
+	dbs->has_retired = rc == 0;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 int sc_embedded_dbs_open(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *dbs)
 {
 	MDB_stat st = { .ms_psize = 0 };
@@ -54,6 +63,8 @@ int sc_embedded_dbs_open(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *d
 		rc = mdb_dbi_open(txn, "entries", flags, &dbs->entries);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "queue", flags, &dbs->queue);
+	if (rc == 0)
+		rc = open_retired(txn, flags, dbs);
 	if (rc == 0)
 		rc = mdb_stat(txn, dbs->main, &st);
 	dbs->page_size = st.ms_psize;
@@ -153,6 +164,7 @@ int sc_embedded_insert(struct sc_embedded_work *w, struct sc_bytes key,
 	w->counters.next_place++;
 	w->counters.entries++;
 	w->counters.bytes += sc_embedded_charge(w->dbs, key.len, stored.len);
+	sc_embedded_held_note(w, key, 1, (int64_t)(key.len + stored.len));
 	return 0;
 }
 
@@ -163,6 +175,7 @@ int sc_embedded_remove(struct sc_embedded_work *w, struct sc_bytes key,
 	uint64_t place = htobe64(r->place);
 	MDB_val k = val_of(key);
 	MDB_val p = { PLACE_LEN, &place };
+	sc_embedded_held_note(w, key, -1, -(int64_t)(key.len + r->stored.len));
 	/* The entry first: key may point into the queue's page. */
 	int rc = mdb_del(w->txn, w->dbs->entries, &k, NULL);
 

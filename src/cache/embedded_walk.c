@@ -4,8 +4,9 @@
  *
  * Quick: both trees open, the counters are there, the first and last records of each can
  * be read. Full: each record is read at both its ends, entries and queue mirror each
- * other, the counters are exact, and every page of the file is used or free, once. What
- * the entries say is not verified: each get does that.
+ * other, the counters are exact, what is retired could be a version, and every page of
+ * the file is used or free, once. What the entries say is not verified: each get does
+ * that.
  */
 #include <string.h>
 
@@ -60,6 +61,14 @@ static int visit_entry(void *arg, const MDB_val *key, const MDB_val *value)
 	return 0;
 }
 
+static int visit_retired(void *arg, const MDB_val *key, const MDB_val *value)
+{
+	(void)arg;
+	return key->mv_size < 1 || key->mv_size > SC_KEY_MAX || value->mv_size != 0
+		       ? MDB_CORRUPTED
+		       : 0;
+}
+
 /* That every entry is queued was seen; then equal numbers say that the reverse holds. */
 static int compare_counts(struct walk *w)
 {
@@ -103,10 +112,12 @@ static int visit_free(void *arg, const MDB_val *key, const MDB_val *value)
 
 static int count_pages(struct walk *w, uint64_t *pages)
 {
-	const MDB_dbi dbis[] = { FREE_DBI, w->dbs.main, w->dbs.entries, w->dbs.queue };
+	const MDB_dbi dbis[] = { FREE_DBI, w->dbs.main, w->dbs.entries, w->dbs.queue,
+				 w->dbs.retired };
+	size_t n = sizeof dbis / sizeof dbis[0] - !w->dbs.has_retired;
 
 	*pages = META_PAGES;
-	for (size_t i = 0; i < sizeof dbis / sizeof dbis[0]; i++) {
+	for (size_t i = 0; i < n; i++) {
 		MDB_stat st = { .ms_depth = 0 };
 		int rc = mdb_stat(w->txn, dbis[i], &st);
 
@@ -135,10 +146,10 @@ static int check_pages(struct walk *w)
 
 static int walk_quick(struct walk *w)
 {
-	const MDB_dbi dbis[] = { w->dbs.entries, w->dbs.queue };
+	const MDB_dbi dbis[] = { w->dbs.entries, w->dbs.queue, w->dbs.retired };
 	const MDB_cursor_op ends[] = { MDB_FIRST, MDB_LAST };
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < (w->dbs.has_retired ? 6 : 4); i++) {
 		MDB_cursor *cursor = NULL;
 		MDB_val key = { 0, NULL };
 		MDB_val value = { 0, NULL };
@@ -162,6 +173,8 @@ static int walk_full(struct walk *w)
 
 	if (rc == 0)
 		rc = compare_counts(w);
+	if (rc == 0 && w->dbs.has_retired)
+		rc = sc_lmdb_visit(w->txn, w->dbs.retired, visit_retired, w);
 	if (rc == 0)
 		rc = check_pages(w);
 	return rc;

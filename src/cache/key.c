@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define KEY_VERSION_MAX 32
-
 struct part {
 	const char *what;
 	const char *also; /* allowed besides letters and digits */
@@ -19,7 +17,7 @@ struct part {
 };
 
 static const struct part prefix_part = { "prefix", "_.-", 0, SC_PREFIX_MAX };
-static const struct part version_part = { "version", "", 1, KEY_VERSION_MAX };
+static const struct part version_part = { "version", "", 1, SC_KEY_VERSION_MAX };
 static const struct part item_part = { "item", "_./~-", 1, SC_ITEM_MAX };
 
 /* By hand: isalnum() asks the locale. */
@@ -78,4 +76,25 @@ enum sc_status sc_cache_key(const char *prefix, const char *version, struct sc_b
 	}
 	out[at] = '\0';
 	return SC_OK;
+}
+
+/* Cuts what is before the first ':' off rest. */
+static bool cut(struct sc_bytes *rest, struct sc_bytes *out)
+{
+	const unsigned char *colon =
+		rest->len > 0 ? memchr(rest->data, ':', rest->len) : NULL;
+
+	if (!colon)
+		return false;
+	*out = sc_bytes_of(rest->data, (size_t)(colon - rest->data));
+	*rest = sc_bytes_of(colon + 1, rest->len - out->len - 1);
+	return true;
+}
+
+bool sc_key_split(struct sc_bytes key, struct sc_key_parts *out)
+{
+	out->item = key;
+	return cut(&out->item, &out->prefix) && cut(&out->item, &out->version) &&
+	       out->version.len >= 1 && out->version.len <= SC_KEY_VERSION_MAX &&
+	       out->item.len >= 1;
 }

@@ -24,7 +24,7 @@ void sc_reject(struct sc_cache *c, struct sc_call *call, struct sc_bytes key)
 	sc_call_count(c, SC_CM_REJECTS);
 	/* If it cannot be removed the next get rejects it again. */
 	if (sc_call_may_tidy(c, call))
-		SC_IGNORE(c->ops->del(c->backend, call, &it, 1, &ignored));
+		SC_IGNORE(sc_held_del(c, call, &it, 1, &ignored));
 }
 
 struct slice {

@@ -329,7 +329,8 @@ static enum sc_status meaning(enum sc_memcached_write write, enum sc_memcached_w
 
 static void take_write(struct sc_memcached_talk *t, struct sc_bytes line)
 {
-	enum sc_status status = meaning(t->write, sc_memcached_word_of(line));
+	enum sc_memcached_word word = sc_memcached_word_of(line);
+	enum sc_status status = meaning(t->write, word);
 
 	if (status == SC_INTERNAL) {
 		fail_line(t, sc_memcached_fault_of(line), line);
@@ -337,6 +338,7 @@ static void take_write(struct sc_memcached_talk *t, struct sc_bytes line)
 	}
 	while (!sc_memcached_is_ours(&t->items[t->at], t->me))
 		t->at++;
+	t->items[t->at].removed = word == SC_MEMCACHED_DELETED;
 	t->items[t->at++].status = status;
 	t->full |= status == SC_UNAVAILABLE;
 	end_answer(t);

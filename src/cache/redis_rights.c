@@ -25,6 +25,7 @@ static const struct trial trials[] = {
 	{ { "UNLINK", "@doctor" }, true, true },
 	{ { "HMGET", "@versions", "#doctor" }, false, true },
 	{ { "HSET", "@versions", "#doctor", "1", "#doctor" }, false, true },
+	{ { "HDEL", "@versions", "#doctor" }, false, true },
 	{ { "HGETALL", "@versions" }, false, true },
 	{ { "HLEN", "@images" }, false, true },
 	{ { "HSCAN", "@images", "0" }, false, true },

@@ -112,7 +112,9 @@ enum sc_status sc_batch_set(struct sc_cache *c, struct sc_call *call, struct sc_
 	if (b->n == 0)
 		return SC_OK;
 	place_items(c, b);
-	return c->ops->set(c->backend, call, mode, b->items, b->n, err);
+	enum sc_status status = c->ops->set(c->backend, call, mode, b->items, b->n, err);
+	sc_held_stored(c, b->items, b->n);
+	return status;
 }
 
 /* A backend says nothing about an item that has its answer. */
@@ -143,11 +145,15 @@ static enum sc_status save_one(struct sc_cache *c, struct sc_call *call,
 	enum sc_status status = sc_batch_add(c, &b, &s->meta, s->payload, err);
 	if (status != SC_OK)
 		return status;
+	if (s->how != SC_SAVE_SWAP) {
+		SC_IGNORE(sc_batch_set(c, call, &b, mode, err));
+		return say(b.items[0].status, err);
+	}
 	place_items(c, &b);
-	if (s->how == SC_SAVE_SWAP)
-		return say(c->ops->swap(c->backend, call, b.items, s->old, err), err);
-	SC_IGNORE(c->ops->set(c->backend, call, mode, b.items, 1, err));
-	return say(b.items[0].status, err);
+	status = c->ops->swap(c->backend, call, b.items, s->old, err);
+	if (status == SC_OK)
+		sc_held_swapped(c, b.items, s->old);
+	return say(status, err);
 }
 
 static enum sc_status send_parts(struct sc_cache *c, struct sc_call *call,
@@ -248,7 +254,7 @@ void sc_drop_parts(struct sc_cache *c, struct sc_call *call, struct sc_bytes key
 			items[n].key = sc_index_part_key(x, key, first + n, keys[n]);
 		/* What stays is unreachable, and goes by its time to live. */
 		if (!sc_call_may_tidy(c, call) ||
-		    c->ops->del(c->backend, call, items, n, &ignored) != SC_OK)
+		    sc_held_del(c, call, items, n, &ignored) != SC_OK)
 			return;
 	}
 }
@@ -273,5 +279,5 @@ enum sc_status sc_remove(struct sc_cache *c, struct sc_call *call,
 {
 	if (c->o.split)
 		drop_parts_of(c, call, items, n);
-	return c->ops->del(c->backend, call, items, n, err);
+	return sc_held_del(c, call, items, n, err);
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "slidecache/conf.h"
+#include "slidecache/migration.h"
 #include "slidecache/version.h"
 
 /* How long a change of versions may take: somebody waits. */
@@ -36,6 +37,10 @@ struct sc_command {
 enum sc_status sc_cmd_versions(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_invalidate(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_invalidate_all(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_start(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_stop(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_migrate(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_showmigrations(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
@@ -52,9 +57,16 @@ bool sc_ctl_is_server(const char *backend);
  * recorded as this user's. */
 enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
 				    struct sc_err *err);
+/* After a change of versions: tells the caches what is out of reach now. A failure is a
+ * warning: the caches find it later. */
+void sc_ctl_sweep(const struct sc_ctl *ctl);
+/* The configured folder's migrations. A bad file is no matter of usage: SC_DAMAGED. */
+enum sc_status sc_ctl_load_migrations(const struct sc_ctl *ctl,
+				      struct sc_migrations **out, struct sc_err *err);
 /* Prints a finished JSON document and a newline. */
 void sc_ctl_print(const struct sc_buf *json);
-/* Appends text for a terminal: what it would take for a command is written as \xHH. */
+/* Appends text for a terminal: what it would take for a command, and what is no UTF-8, is
+ * written as \xHH. */
 void sc_ctl_put_printable(struct sc_buf *out, const char *text);
 
 #endif

@@ -51,6 +51,8 @@ bool sc_doctor_ask(int fd, const char *base_path);
 /* doctor_stores.c */
 void sc_doctor_caches(struct sc_doctor *d);
 void sc_doctor_versions(struct sc_doctor *d);
+/* doctor_migrations.c */
+void sc_doctor_migrations(struct sc_doctor *d);
 /* doctor_together.c */
 void sc_doctor_together(struct sc_doctor *d);
 /* doctor_packages.c */

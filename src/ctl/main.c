@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "slidecache/app.h"
 #include "slidecache/log.h"
+#include "slidecache/parse.h"
 
 static const struct sc_command commands[] = {
 	{ "images", "list | scan | add FILE | remove ID", "the catalogue of slides",
@@ -23,6 +25,14 @@ static const struct sc_command commands[] = {
 	  sc_cmd_invalidate },
 	{ "invalidateversionedcaches", "", "gives all versioned caches a new version",
 	  sc_cmd_invalidate_all },
+	{ "start", "NAME...", "begins the versioning of caches, all of them or none",
+	  sc_cmd_start },
+	{ "stop", "NAME...", "ends the versioning of caches, all of them or none",
+	  sc_cmd_stop },
+	{ "migrate", "[NAME | APP.NAME | APP.zero | zero] [--plan]",
+	  "applies and reverses migrations; --plan only says which", sc_cmd_migrate },
+	{ "showmigrations", "", "migrations, and which of them are applied",
+	  sc_cmd_showmigrations },
 	{ "explain", "URL", "which key, which versions, stored or not, and why",
 	  sc_cmd_explain },
 	{ "stats", "", "counters of the running service, entries and bytes of its caches",
@@ -66,19 +76,30 @@ enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
 enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions **out,
 				    struct sc_err *err)
 {
-	struct sc_versions_options o = {
-		.backend = ctl->conf->versions.backend,
-		.location = ctl->conf->versions.location,
-		.key_prefix = ctl->conf->versions.key_prefix,
-		.call_ms = (int)ctl->conf->versions.timeout_ms,
-		.timeout_ms = SC_CTL_WAIT_MS,
-	};
-	enum sc_status status = sc_versions_open(&o, out, err);
+	/* What the log would say of a server is the command's own failure, or does not
+	 * matter: a change that was made shall not look otherwise. */
+	enum sc_status status = sc_log_open("stderr", SC_LOG_ERROR, err);
 
+	if (!status)
+		status = sc_app_versions_open(ctl->conf, SC_CTL_WAIT_MS, out, err);
 	if (status)
 		return status;
 	sc_versions_set_actor(*out, ctl->actor);
 	return SC_OK;
+}
+
+void sc_ctl_sweep(const struct sc_ctl *ctl)
+{
+	SC_AUTO_BUF why = SC_BUF_INIT;
+	struct sc_err err;
+
+	if (sc_app_sweep(ctl->conf, &err) == SC_OK)
+		return;
+	sc_ctl_put_printable(&why, err.text);
+	(void)fprintf(stderr,
+		      "slidecachectl: done; but what is out of reach now is not removed "
+		      "first: %s\n",
+		      (const char *)why.data);
 }
 
 bool sc_ctl_is_server(const char *backend)
@@ -111,11 +132,16 @@ void sc_ctl_print(const struct sc_buf *json)
 
 void sc_ctl_put_printable(struct sc_buf *out, const char *text)
 {
-	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			sc_buf_printf(out, "\\x%02X", (unsigned char)*c);
+	bool utf8 = sc_utf8_valid(sc_bytes_str(text));
+
+	for (const char *c = text; *c; c++) {
+		unsigned char byte = (unsigned char)*c;
+
+		if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8))
+			sc_buf_printf(out, "\\x%02X", byte);
 		else
 			sc_buf_append(out, c, 1);
+	}
 }
 
 enum { OPT_CONFIG = 256, OPT_STATE_DIR, OPT_SLIDES, OPT_SET, OPT_HELP, OPT_VERSION };
@@ -251,6 +277,7 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 
 int main(int argc, char **argv)
 {
+	struct sc_buf text = SC_BUF_INIT;
 	struct sc_err err;
 	enum sc_status status = sc_log_open("stderr", SC_LOG_WARNING, &err);
 
@@ -258,6 +285,8 @@ int main(int argc, char **argv)
 		status = run(argc, argv, &err);
 	if (status == SC_OK || status == SC_MISS)
 		return 0;
-	(void)fprintf(stderr, "slidecachectl: %s\n", err.text);
+	sc_ctl_put_printable(&text, err.text);
+	(void)fprintf(stderr, "slidecachectl: %s\n", (const char *)text.data);
+	sc_buf_release(&text);
 	return status == SC_INVALID ? 2 : 1;
 }

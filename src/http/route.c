@@ -9,11 +9,30 @@
 
 /* Where the text of a placeholder ends: at the pattern's next literal, or the segment's.
  */
-static size_t placeholder_length(const char *path, char kind, char next)
+static size_t placeholder_length(const char *path, char next)
 {
 	char stops[3] = { '/', next == '/' ? 0 : next, 0 };
 
-	return kind == '*' ? strlen(path) : strcspn(path, stops);
+	return strcspn(path, stops);
+}
+
+/* Without the slash at the end. */
+static size_t bare_length(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n > 0 && s[n - 1] == '/' ? n - 1 : n;
+}
+
+/* What is left of the path before after, with which it has to end; 0: it does not. */
+static size_t rest_length(const char *path, const char *after)
+{
+	size_t whole = bare_length(path);
+	size_t n = bare_length(after);
+
+	if (n > whole || memcmp(path + whole - n, after, n) != 0)
+		return 0;
+	return whole - n;
 }
 
 static bool take_arg(struct sc_request *rq, char kind, const char *text, size_t len)
@@ -41,8 +60,10 @@ static bool match_pattern(const char *pattern, struct sc_request *rq)
 
 	rq->nargs = 0;
 	while (*pattern) {
+		if (strncmp(pattern, "{*}", 3) == 0)
+			return take_arg(rq, '*', path, rest_length(path, pattern + 3));
 		if (*pattern == '{') {
-			size_t n = placeholder_length(path, pattern[1], pattern[3]);
+			size_t n = placeholder_length(path, pattern[3]);
 
 			if (!take_arg(rq, pattern[1], path, n))
 				return false;

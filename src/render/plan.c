@@ -9,25 +9,20 @@
 
 #include "slidecache/hash.h"
 
-#define VERSION_MAX 8
-
 /* Hashed as it lies in memory; a member more is a key more. */
 struct rest {
 	int64_t revision;
-	char image_version[16];
 	struct sc_identity identity;
 	int64_t tile_size, overlap, limit_bounds, jpeg_quality, png_compression,
 		thumbnail_size;
 };
 
-uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity,
-			 const char *image_version)
+uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity)
 {
 	struct rest rest;
 
 	memset(&rest, 0, sizeof(rest));
 	rest.revision = SC_RENDER_REVISION;
-	memcpy(rest.image_version, image_version, strnlen(image_version, VERSION_MAX));
 	rest.identity = *identity;
 	rest.tile_size = conf->deepzoom.tile_size;
 	rest.overlap = conf->deepzoom.overlap;
@@ -73,16 +68,28 @@ static void write_text(struct sc_plan *plan, const char *hash)
 	plan->text[SC_ITEM_MAX] = 0;
 }
 
-/* The tag names the version, and a hash of the whole item text, so that it differs
+static void write_version(struct sc_plan *plan, const char *version)
+{
+	size_t n = strnlen(version, SC_PLAN_VERSION_MAX);
+
+	memcpy(plan->version, version, n);
+	plan->version[n] = '\0';
+}
+
+_Static_assert(sizeof(((struct sc_plan *)0)->etag) ==
+		       sizeof("\"-\"") + SC_PLAN_VERSION_MAX + SC_HEX64_LEN - 1,
+	       "a tag is two quotes, the versions, a hyphen and the hash");
+
+/* The tag names the versions, and a hash of the whole item text, so that it differs
  * between any two answers that can differ. */
-static void write_etag(struct sc_plan *plan, const char *version)
+static void write_etag(struct sc_plan *plan)
 {
 	char hex[SC_HEX64_LEN];
-	size_t n = strnlen(version, VERSION_MAX);
+	size_t n = strlen(plan->version);
 
 	sc_hex64(sc_hash64(sc_bytes_str(plan->text)), hex);
 	plan->etag[0] = '"';
-	memcpy(plan->etag + 1, version, n);
+	memcpy(plan->etag + 1, plan->version, n);
 	plan->etag[n + 1] = '-';
 	memcpy(plan->etag + n + 2, hex, SC_HEX64_LEN - 1);
 	memcpy(plan->etag + n + 1 + SC_HEX64_LEN, "\"", 2);
@@ -108,8 +115,9 @@ enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image *im,
 	out->item = *item;
 	out->mime = mime_of(item);
 	out->epoch = versions->epoch;
-	sc_hex64(sc_content_hash(r->conf, &out->identity, versions->image), hash);
+	write_version(out, versions->text);
+	sc_hex64(sc_content_hash(r->conf, &out->identity), hash);
 	write_text(out, hash);
-	write_etag(out, versions->own);
+	write_etag(out);
 	return SC_OK;
 }

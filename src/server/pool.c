@@ -24,7 +24,13 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 #include "stores.h"
+#include "task.h"
+#include "upkeep.h"
 #include "worker.h"
+
+/* What children do beside the workers. */
+enum { UPKEEP, SCAN, TASKS };
+#define UPKEEP_US (60 * SC_US_PER_S) /* where slides are not looked for in intervals */
 
 struct pool {
 	const struct sc_pool_options *o;
@@ -32,7 +38,7 @@ struct pool {
 	struct sc_plan_slot workers[SC_POOL_MAX];
 	struct sc_plan_action actions[SC_POOL_MAX];
 	struct sc_slot *shared; /* one a worker */
-	struct sc_scanner scanner;
+	struct sc_task tasks[TASKS];
 	int signals;  /* signalfd */
 	int ready[2]; /* a worker writes a byte when it serves; -1 once one did */
 	pid_t master;
@@ -90,12 +96,17 @@ static _Noreturn void run_worker(struct pool *p, int slot)
 	exit(sc_worker_run(&args));
 }
 
-static _Noreturn void run_scanner(struct pool *p)
+static _Noreturn void run_task(struct pool *p, int task)
 {
+	int code = 0;
+
 	forget_master(p);
 	sc_close_fd(&p->ready[1]);
 	sc_close_fd(&p->o->listener->fd);
-	exit(sc_scanner_run(p->o->conf, p->master));
+	if (sc_task_begin(p->master))
+		code = task == SCAN ? sc_scanner_run(p->o->conf)
+				    : sc_upkeep_run(p->o->upkeep);
+	exit(code);
 }
 
 static void fork_worker(struct pool *p, int slot)
@@ -116,17 +127,18 @@ static void fork_worker(struct pool *p, int slot)
 	sc_log_debug("worker %d started", (int)pid);
 }
 
-static void fork_scanner(struct pool *p)
+static void fork_task(struct pool *p, int task)
 {
+	struct sc_task *t = &p->tasks[task];
 	pid_t pid = fork();
 
 	if (pid == 0)
-		run_scanner(p);
+		run_task(p, task);
 	if (pid < 0)
-		sc_log_error("scan: cannot be forked: %s", strerror(errno));
-	sc_scanner_started(&p->scanner, pid > 0 ? pid : 0);
+		sc_log_error("%s: cannot be forked: %s", t->name, strerror(errno));
+	sc_task_started(t, pid > 0 ? pid : 0);
 	if (pid < 0)
-		sc_scanner_ended(&p->scanner, 0, sc_mono_us());
+		sc_task_ended(t, 0, sc_mono_us());
 }
 
 /* Workers that keep dying may die of a damaged store: a child looks, so that the master
@@ -184,8 +196,9 @@ static void step(struct pool *p)
 		else
 			kill_worker(p, &p->actions[i]);
 	}
-	if (!p->plan.stop_us && sc_scanner_due(&p->scanner, sc_mono_us()))
-		fork_scanner(p);
+	for (int i = 0; i < TASKS && !p->plan.stop_us; i++)
+		if (sc_task_is_due(&p->tasks[i], sc_mono_us()))
+			fork_task(p, i);
 }
 
 static void worker_ended(struct pool *p, int slot, int status)
@@ -213,10 +226,11 @@ static void worker_ended(struct pool *p, int slot, int status)
 
 static void child_ended(struct pool *p, pid_t pid, int status)
 {
-	if (pid == p->scanner.pid) {
-		sc_scanner_ended(&p->scanner, status, sc_mono_us());
-		return;
-	}
+	for (int i = 0; i < TASKS; i++)
+		if (p->tasks[i].pid == pid) {
+			sc_task_ended(&p->tasks[i], status, sc_mono_us());
+			return;
+		}
 	for (int i = 0; i < p->plan.workers; i++)
 		if (p->workers[i].pid == pid) {
 			worker_ended(p, i, status);
@@ -245,8 +259,15 @@ static void begin_stop(struct pool *p)
 	for (int i = 0; i < p->plan.workers; i++)
 		if (p->workers[i].pid)
 			(void)kill(p->workers[i].pid, SIGTERM);
-	if (p->scanner.pid)
-		(void)kill(p->scanner.pid, SIGTERM);
+	for (int i = 0; i < TASKS; i++)
+		if (p->tasks[i].pid)
+			(void)kill(p->tasks[i].pid, SIGTERM);
+}
+
+static void ask_for_scan(struct pool *p)
+{
+	if (p->o->conf->slides.scan)
+		sc_task_ask(&p->tasks[SCAN], sc_mono_us());
 }
 
 static void take_signals(struct pool *p)
@@ -257,7 +278,7 @@ static void take_signals(struct pool *p)
 		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
 			begin_stop(p);
 		else if (si.ssi_signo == SIGHUP)
-			sc_scanner_ask(&p->scanner, sc_mono_us());
+			ask_for_scan(p);
 	}
 	/* Signals of one number merge, so children are looked for each time. */
 	reap(p);
@@ -279,11 +300,14 @@ static int64_t wait_us(const struct pool *p)
 {
 	int64_t now_us = sc_mono_us();
 	int64_t us = sc_plan_wait(&p->plan, p->workers, now_us);
-	int64_t scan_us = p->scanner.due_us - now_us;
 
-	if (p->scanner.pid || !p->o->conf->slides.scan || scan_us > us)
-		return us;
-	return scan_us > 0 ? scan_us : 1;
+	for (int i = 0; i < TASKS && !p->plan.stop_us; i++) {
+		int64_t task_us = p->tasks[i].due_us - now_us;
+
+		if (p->tasks[i].pid == 0 && task_us < us)
+			us = task_us;
+	}
+	return us > 0 ? us : 1;
 }
 
 static void wait_events(struct pool *p)
@@ -302,7 +326,10 @@ static bool anybody_left(const struct pool *p)
 	for (int i = 0; i < p->plan.workers; i++)
 		if (p->workers[i].pid)
 			return true;
-	return p->scanner.pid != 0;
+	for (int i = 0; i < TASKS; i++)
+		if (p->tasks[i].pid)
+			return true;
+	return false;
 }
 
 static enum sc_status open_pool(struct pool *p, struct sc_err *err)
@@ -328,6 +355,19 @@ static void close_pool(struct pool *p)
 	free(p);
 }
 
+/* The start has just kept stores; slides are looked for at once. */
+static void init_tasks(struct pool *p)
+{
+	const struct sc_conf *conf = p->o->conf;
+	int64_t scan_us = conf->slides.scan_interval_s * SC_US_PER_S;
+	int64_t upkeep_us = scan_us ? scan_us : UPKEEP_US;
+	int64_t now_us = sc_mono_us();
+
+	sc_task_init(&p->tasks[UPKEEP], "upkeep", upkeep_us, now_us + upkeep_us);
+	sc_task_init(&p->tasks[SCAN], "scan", scan_us,
+		     conf->slides.scan ? now_us : INT64_MAX);
+}
+
 enum sc_status sc_pool_run(const struct sc_pool_options *o, struct sc_err *err)
 {
 	struct pool *p = sc_alloc(sizeof(*p));
@@ -339,7 +379,7 @@ enum sc_status sc_pool_run(const struct sc_pool_options *o, struct sc_err *err)
 	p->master = getpid();
 	sc_plan_init(&p->plan, (int)o->conf->workers,
 		     o->conf->request_timeout_s * SC_US_PER_S);
-	sc_scanner_init(&p->scanner, o->conf, sc_mono_us());
+	init_tasks(p);
 	if (open_pool(p, err) != SC_OK) {
 		close_pool(p);
 		return err->status;

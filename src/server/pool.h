@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool: the master's loop. Forks workers and the scanner, replaces who dies, enforces
- * the deadline from outside, stops everybody.
+ * The pool: the master's loop. Forks workers and the tasks beside them, replaces who
+ * dies, enforces the deadline from outside, stops everybody.
  */
 #ifndef SC_SERVER_POOL_H
 #define SC_SERVER_POOL_H
@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "listen.h"
+#include "upkeep.h"
 
 struct sc_pool_options {
 	const struct sc_conf *conf;
@@ -16,6 +17,7 @@ struct sc_pool_options {
 	struct sc_pidlock *state_lock; /* children must forget it */
 	const uid_t *peers;
 	size_t npeers;
+	struct sc_upkeep *upkeep;
 };
 
 /* Blocks, for good, the signals that the loop reads; before anything is forked. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start and stop of slidecached: log, directories, locks, socket, user, stores, pool.
+ * Start and stop of slidecached: log, directories, locks, socket, user, stores,
+ * migrations, pool.
  *
  * What root must do comes first, then the user is changed for good, then everything that
  * can be hostile. Nothing but the listening socket is open when workers are forked.
@@ -14,10 +15,12 @@
 #include <unistd.h>
 
 #include "pool.h"
+#include "slidecache/access.h"
 #include "slidecache/app.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 #include "stores.h"
+#include "upkeep.h"
 #include "user.h"
 
 /* What the master holds; released in one place. */
@@ -28,6 +31,7 @@ struct server {
 	struct sc_listener listener;
 	uid_t *peers;
 	size_t npeers;
+	struct sc_upkeep *upkeep;
 };
 
 static enum sc_status open_log(const struct sc_conf *conf, struct sc_err *err)
@@ -84,13 +88,36 @@ static enum sc_status check_access(const struct sc_conf *conf, struct sc_err *er
 	return SC_OK;
 }
 
+static enum sc_status check_users(const struct sc_conf *conf, struct sc_err *err)
+{
+	const struct sc_access_options o = {
+		.htpasswd_file = conf->access.htpasswd_file,
+		.trust_remote_user = conf->access.trust_remote_user,
+	};
+
+	return sc_access_options_check(&o, err);
+}
+
+/* SC_DENIED: what this user may read is right. */
+static enum sc_status check_options(const struct sc_conf *conf, struct sc_err *err)
+{
+	struct sc_err users = { SC_OK, "" };
+	enum sc_status status = sc_stores_options_check(conf, err);
+
+	if ((status != SC_OK && status != SC_DENIED) ||
+	    check_users(conf, &users) == SC_OK)
+		return status;
+	*err = users;
+	return users.status;
+}
+
 enum sc_status sc_server_check(const struct sc_conf *conf, struct sc_err *err)
 {
 	struct sc_listen_address address;
 
 	if (sc_listen_parse(conf->listen, &address, err) != SC_OK)
 		return err->status;
-	return sc_stores_options_check(conf, err);
+	return check_options(conf, err);
 }
 
 /* What may need root. */
@@ -122,12 +149,15 @@ static enum sc_status prepare(struct server *s, struct sc_err *err)
 
 	sc_buf_printf(&metrics, "%s/metrics", s->conf->state_dir);
 	if (sc_user_become(&s->user, err) != SC_OK ||
-	    check_access(s->conf, err) != SC_OK ||
-	    sc_stores_options_check(s->conf, err) != SC_OK ||
+	    check_access(s->conf, err) != SC_OK || check_options(s->conf, err) != SC_OK ||
 	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK)
 		return err->status;
 	sc_user_peers(s->conf, &s->peers, &s->npeers);
-	return sc_stores_check(s->conf, err);
+	if (sc_stores_check(s->conf, err) != SC_OK ||
+	    sc_upkeep_new(s->conf, &s->upkeep, err) != SC_OK)
+		return err->status;
+	sc_upkeep_start(s->upkeep);
+	return SC_OK;
 }
 
 static enum sc_status run_pool(struct server *s, struct sc_err *err)
@@ -138,6 +168,7 @@ static enum sc_status run_pool(struct server *s, struct sc_err *err)
 		.state_lock = &s->lock,
 		.peers = s->peers,
 		.npeers = s->npeers,
+		.upkeep = s->upkeep,
 	};
 	enum sc_status status = sc_pool_run(&o, err);
 
@@ -158,6 +189,7 @@ enum sc_status sc_server_run(const struct sc_conf *conf, struct sc_err *err)
 	sc_listener_close(&s.listener);
 	sc_pidlock_drop(&s.lock);
 	sc_user_release(&s.user);
+	sc_upkeep_free(s.upkeep);
 	free(s.peers);
 	return err->status;
 }

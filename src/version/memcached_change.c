@@ -12,15 +12,19 @@
 #include "slidecache/hash.h"
 #include "slidecache/log.h"
 #include "version/renew.h"
+#include "version/step.h"
 #include "version/store_memcached.h"
 #include "version/version_name.h"
 
 /* For thousands of images; a server that is away costs it once. */
-#define ROLL_MS 500
+#define IMAGES_MS 500
 
 struct changing {
 	struct sc_memcached_store *s;
 	const struct sc_version_change *change;
+	const char **images; /* of the steps */
+	size_t nimages;
+	bool only_makes;
 	struct sc_call call;
 	struct sc_snapshot snap; /* what was read last */
 	int64_t now_us;
@@ -28,15 +32,6 @@ struct changing {
 	bool again; /* somebody was faster */
 	struct sc_err *err;
 };
-
-/* Whether it is made for a read, and may take no longer than one. */
-static bool only_makes(const struct sc_version_change *change)
-{
-	for (size_t i = 0; i < change->n; i++)
-		if (change->steps[i].action != SC_MAKE)
-			return false;
-	return !change->all;
-}
 
 static void renew(const struct changing *c, const char *name,
 		  const struct sc_version *old, struct sc_version *out)
@@ -54,6 +49,23 @@ static uint64_t next_serial(const struct changing *c)
 	return now > serial ? now : serial + 1;
 }
 
+/* Fresh versions for all names, and no image has one any more. */
+static void renew_all(struct changing *c, struct sc_root *next)
+{
+	for (size_t i = 0; i < next->names.n; i++) {
+		struct sc_version *v = &next->names.items[i];
+		struct sc_version fresh;
+
+		if (!sc_change_of_all_renews(v->name, !c->snap.counts))
+			continue;
+		renew(c, v->name, v, &fresh);
+		*v = fresh;
+		c->changed += c->change->all;
+	}
+	sc_version_set_release(&next->pending);
+	sc_random_text(next->base, SC_VERSION_LEN);
+}
+
 /* A root to be changed, from what was read: valid until its release. */
 static struct sc_root next_root(const struct changing *c)
 {
@@ -65,20 +77,6 @@ static struct sc_root next_root(const struct changing *c)
 	next.incarnation = c->snap.items[0].incarnation;
 	next.serial = next_serial(c);
 	return next;
-}
-
-/* Fresh versions for all names, and no image has one any more. */
-static void renew_all(const struct changing *c, struct sc_root *next)
-{
-	for (size_t i = 0; i < next->names.n; i++) {
-		struct sc_version *v = &next->names.items[i];
-		struct sc_version fresh;
-
-		renew(c, v->name, v, &fresh);
-		*v = fresh;
-	}
-	sc_version_set_release(&next->pending);
-	sc_random_text(next->base, SC_VERSION_LEN);
 }
 
 static enum sc_status check_root(const struct changing *c, const struct sc_root *next)
@@ -136,56 +134,10 @@ static enum sc_status put_root(struct changing *c, const struct sc_root *next)
 	return it.status == SC_UNAVAILABLE ? status : judge_write(c, &it);
 }
 
-static void know(struct sc_root *next, const struct sc_version_set *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		if (!sc_version_set_find(&next->names, names->items[i].name))
-			sc_version_set_put(&next->names, &names->items[i]);
-}
-
-/* A new root for one that is missing or does not count. */
-static enum sc_status make_root(struct changing *c)
-{
-	struct sc_root next = next_root(c);
-
-	know(&next, &c->s->known);
-	for (size_t i = 0; i < sc_initial_versions_n; i++) {
-		struct sc_version v;
-
-		renew(c, sc_initial_versions[i], NULL, &v);
-		if (!sc_version_set_find(&next.names, v.name))
-			sc_version_set_put(&next.names, &v);
-	}
-	renew_all(c, &next);
-	next.rolled = 0;
-	enum sc_status status = put_root(c, &next);
-	if (status == SC_OK && !c->again)
-		sc_log_info("memcached: the versions of \"%s\" begin anew", c->s->prefix);
-	sc_root_release(&next);
-	/* What was to be changed is read again in any case. */
-	c->again = true;
-	return status;
-}
-
-/* The item that gives the image of it->key a fresh version, on the server process that it
- * was read from. */
-static void compose_image(const struct changing *c, const char *name,
-			  const struct sc_version *old,
-			  const struct sc_memcached_item *it, struct sc_buf *out)
-{
-	struct sc_image_record image = { .incarnation = it->incarnation,
-					 .serial = c->snap.root.serial };
-
-	memcpy(image.base, c->snap.root.base, sizeof image.base);
-	renew(c, name, old, &image.version);
-	sc_image_record_encode(&image, it->key, out);
-}
-
-/* Images that are to get items, and what is written. */
+/* Items of images, and what is written. */
 struct writing {
 	struct sc_memcached_item *items;
 	struct sc_buf *values;
-	const char **names;
 	size_t n;
 };
 
@@ -195,7 +147,6 @@ static struct writing new_writing(size_t max)
 
 	w.items = sc_alloc_array(max, sizeof *w.items);
 	w.values = sc_alloc_array(max, sizeof *w.values);
-	w.names = sc_alloc_array(max, sizeof *w.names);
 	return w;
 }
 
@@ -205,23 +156,37 @@ static void release_writing(struct writing *w)
 		sc_buf_release(&w->values[i]);
 	free(w->items);
 	free(w->values);
-	free(w->names);
 }
 
-static void add_writing(const struct changing *c, struct writing *w, const char *name,
+/* The item that gives the image of it->key this version, on the server process that it
+ * was read from. */
+static void add_writing(const struct changing *c, struct writing *w,
+			const struct sc_version *version,
 			const struct sc_memcached_item *it)
 {
+	struct sc_image_record image = { .incarnation = it->incarnation,
+					 .serial = c->snap.root.serial,
+					 .version = *version };
 	struct sc_buf *value = &w->values[w->n];
 
-	compose_image(c, name, sc_snapshot_find(&c->snap, name), it, value);
-	w->names[w->n] = name;
+	memcpy(image.base, c->snap.root.base, sizeof image.base);
+	sc_image_record_encode(&image, it->key, value);
 	w->items[w->n++] = (struct sc_memcached_item){ .key = it->key,
 						       .value = sc_buf_bytes(value),
 						       .cas = it->cas };
 }
 
+static void add_image(const struct changing *c, struct writing *w,
+		      const struct sc_image_state *image)
+{
+	struct sc_version v;
+
+	renew(c, image->name, sc_snapshot_find(&c->snap, image->name), &v);
+	add_writing(c, w, &v, image->item);
+}
+
 /* Gives those images items that have none that counts: there: over one that does not. */
-static enum sc_status make_images(struct changing *c, bool there)
+static enum sc_status make_some(struct changing *c, bool there)
 {
 	struct writing w = new_writing(c->snap.n);
 	enum sc_status status = SC_OK;
@@ -231,7 +196,7 @@ static enum sc_status make_images(struct changing *c, bool there)
 
 		if (!sc_snapshot_find(&c->snap, image->name) &&
 		    (image->item->status == SC_OK) == there)
-			add_writing(c, &w, image->name, image->item);
+			add_image(c, &w, image);
 	}
 	if (w.n > 0)
 		status = sc_memcached_write(c->s->link, &c->call,
@@ -244,82 +209,95 @@ static enum sc_status make_images(struct changing *c, bool there)
 	return status;
 }
 
-/* The first name that has no version and may not get one. */
-static const char *find_unknown(const struct changing *c)
+static enum sc_status make_images(struct changing *c)
 {
-	for (size_t i = 0; i < c->change->n; i++)
-		if (!sc_snapshot_find(&c->snap, c->change->steps[i].name) &&
-		    c->change->steps[i].action == SC_RENEW &&
-		    !sc_is_image(c->change->steps[i].name))
-			return c->change->steps[i].name;
-	return NULL;
+	enum sc_status status = make_some(c, false);
+
+	return status == SC_OK ? make_some(c, true) : status;
+}
+
+static const struct sc_version *find_now(const struct changing *c,
+					 const struct sc_root *next, const char *name)
+{
+	return sc_version_name_is_image(name) ? sc_snapshot_find(&c->snap, name)
+					      : sc_version_set_find(&next->names, name);
 }
 
 static void put_fresh(const struct changing *c, struct sc_root *next, const char *name)
 {
 	struct sc_version v;
 
-	renew(c, name, sc_snapshot_find(&c->snap, name), &v);
-	sc_version_set_put(sc_is_image(name) ? &next->pending : &next->names, &v);
+	renew(c, name, find_now(c, next, name), &v);
+	sc_version_set_put(sc_version_name_is_image(name) ? &next->pending : &next->names,
+			   &v);
 }
 
-static enum sc_status change_missing(struct changing *c)
+static enum sc_status take_step(struct changing *c, struct sc_root *next,
+				const struct sc_version_step *step)
 {
-	struct sc_root next = next_root(c);
-	enum sc_status status = SC_OK;
-	size_t made = 0;
+	const struct sc_version *now = find_now(c, next, step->name);
+	/* With all, as the root was lost. */
+	bool renewed =
+		!c->snap.counts && now && sc_change_of_all_renews(step->name, true);
+	enum sc_step_effect effect = SC_STEP_NOTHING;
+	enum sc_status status =
+		sc_step_judge(step, now ? now->version : "", &effect, c->err);
 
-	for (size_t i = 0; i < c->change->n; i++) {
-		const char *name = c->change->steps[i].name;
-
-		if (sc_is_image(name) || sc_version_set_find(&next.names, name))
-			continue;
-		put_fresh(c, &next, name);
-		made++;
-	}
-	if (made > 0)
-		status = put_root(c, &next);
-	sc_root_release(&next);
-	if (status == SC_OK && !c->again) {
-		c->changed += made;
-		status = make_images(c, false);
-	}
-	return status == SC_OK && !c->again ? make_images(c, true) : status;
+	/* Images that are only made get items, not versions in the root. */
+	if (status != SC_OK || effect == SC_STEP_NOTHING ||
+	    (c->only_makes && sc_version_name_is_image(step->name)))
+		return status;
+	c->changed++;
+	if (effect == SC_STEP_REMOVES)
+		sc_version_set_remove(&next->names, step->name);
+	else if (!renewed)
+		put_fresh(c, next, step->name);
+	return SC_OK;
 }
 
-/* Takes from next what got an item: those of w that are pending as they were. False:
- * there is nothing to take. */
-static bool take_rolled(const struct changing *c, const struct writing *w,
-			const struct sc_version_set *were, struct sc_root *next)
+/* What the change makes of the root. */
+static enum sc_status compose(struct changing *c, struct sc_root *next)
+{
+	enum sc_status status = SC_OK;
+
+	*next = next_root(c);
+	if (c->change->all || !c->snap.counts)
+		renew_all(c, next);
+	for (size_t i = 0; i < c->change->n && status == SC_OK; i++)
+		status = take_step(c, next, &c->change->steps[i]);
+	return status;
+}
+
+/* Takes from next what got an item: those that are pending as they were. False: there is
+ * nothing to take. */
+static bool take_rolled(const struct changing *c, const struct sc_version_set *rolled,
+			struct sc_root *next)
 {
 	size_t before = next->pending.n;
 
-	for (size_t i = 0; i < w->n; i++) {
+	for (size_t i = 0; i < rolled->n; i++) {
+		const struct sc_version *was = &rolled->items[i];
 		const struct sc_version *now =
-			sc_version_set_find(&next->pending, w->names[i]);
-		const struct sc_version *was = sc_version_set_find(were, w->names[i]);
+			sc_version_set_find(&next->pending, was->name);
 
-		if (w->items[i].status == SC_OK && now && was &&
-		    strcmp(now->version, was->version) == 0)
-			sc_version_set_remove(&next->pending, w->names[i]);
+		if (now && strcmp(now->version, was->version) == 0)
+			sc_version_set_remove(&next->pending, was->name);
 	}
 	next->rolled = next_serial(c);
 	return next->pending.n < before;
 }
 
-static enum sc_status read_about(struct changing *c,
-				 const struct sc_version_change *about)
+static enum sc_status read_images(struct changing *c, size_t n)
 {
+	struct sc_asking asking = { c->images, n, SC_MEMCACHED_VERSIONS_AGAIN };
+
 	sc_snapshot_release(&c->snap);
-	return sc_snapshot_take(c->s, &c->call, about, SC_MEMCACHED_VERSIONS_AGAIN,
-				&c->snap, c->err);
+	return sc_snapshot_take(c->s, &c->call, &asking, &c->snap, c->err);
 }
 
 static enum sc_status read_root(struct changing *c)
 {
-	struct sc_version_change nothing = { .n = 0 };
-
-	return read_about(c, &nothing);
+	return read_images(c, 0);
 }
 
 /* Not an error of any server, which a call that is begun without time would look like. */
@@ -332,8 +310,7 @@ static enum sc_status check_time(const struct changing *c)
 }
 
 /* Takes entries from pending; if somebody is faster, from what he made of it. */
-static enum sc_status end_pending(struct changing *c, const struct writing *w,
-				  const struct sc_version_set *were)
+static enum sc_status end_pending(struct changing *c, const struct sc_version_set *rolled)
 {
 	char base[sizeof c->snap.root.base];
 	enum sc_status status = SC_OK;
@@ -343,7 +320,7 @@ static enum sc_status end_pending(struct changing *c, const struct writing *w,
 		struct sc_root next = next_root(c);
 
 		c->again = false;
-		if (take_rolled(c, w, were, &next))
+		if (take_rolled(c, rolled, &next))
 			status = put_root(c, &next);
 		sc_root_release(&next);
 		if (status == SC_OK && c->again)
@@ -367,26 +344,50 @@ static void introduce(struct changing *c, const struct sc_version_set *pending,
 				   items, pending->n, c->err));
 }
 
-static enum sc_status roll(struct changing *c)
+/* The version that the item gets: never the pending one, but the same change. */
+static void settle(const struct sc_version *pending, struct sc_version *out)
 {
-	struct sc_version_set were = { .items = NULL };
-	size_t n = c->snap.root.pending.n;
-	struct writing w = new_writing(n);
-	struct sc_memcached_item *items = sc_alloc_array(n, sizeof *items);
-	struct sc_memcached_key *keys = sc_alloc_array(n, sizeof *keys);
+	sc_version_renew(pending->name, pending->version, pending->changed_by,
+			 pending->changed_at_us, out);
+	memcpy(out->previous, pending->previous, sizeof out->previous);
+}
 
-	sc_version_set_copy(&were, &c->snap.root.pending);
-	introduce(c, &were, items, keys);
-	for (size_t i = 0; i < n; i++) {
-		if (items[i].status != SC_UNAVAILABLE && items[i].incarnation != 0)
-			add_writing(c, &w, were.items[i].name, &items[i]);
-		sc_buf_release(&items[i].out);
+/* What is pending and whose server says who it is gets an item; *rolled: those. */
+static void write_pending(struct changing *c, const struct sc_memcached_item *items,
+			  struct sc_version_set *rolled)
+{
+	const struct sc_version_set *pending = &c->snap.root.pending;
+	struct writing w = new_writing(pending->n);
+	struct sc_version v;
+
+	for (size_t i = 0; i < pending->n; i++) {
+		if (items[i].status == SC_UNAVAILABLE || items[i].incarnation == 0)
+			continue;
+		settle(&pending->items[i], &v);
+		add_writing(c, &w, &v, &items[i]);
+		sc_version_set_put(rolled, &pending->items[i]);
 	}
 	SC_IGNORE(sc_memcached_write(c->s->link, &c->call, SC_MEMCACHED_SET, w.items, w.n,
 				     c->err));
-	enum sc_status status = end_pending(c, &w, &were);
+	for (size_t i = w.n; i-- > 0;)
+		if (w.items[i].status != SC_OK)
+			sc_version_set_remove(rolled, rolled->items[i].name);
 	release_writing(&w);
-	sc_version_set_release(&were);
+}
+
+static enum sc_status roll(struct changing *c)
+{
+	struct sc_version_set rolled = { .items = NULL };
+	size_t n = c->snap.root.pending.n;
+	struct sc_memcached_item *items = sc_alloc_array(n, sizeof *items);
+	struct sc_memcached_key *keys = sc_alloc_array(n, sizeof *keys);
+
+	introduce(c, &c->snap.root.pending, items, keys);
+	write_pending(c, items, &rolled);
+	enum sc_status status = end_pending(c, &rolled);
+	sc_version_set_release(&rolled);
+	for (size_t i = 0; i < n; i++)
+		sc_buf_release(&items[i].out);
 	free(items);
 	free(keys);
 	return status;
@@ -400,7 +401,7 @@ static void roll_forward(const struct changing *committed)
 	struct changing c = *committed;
 
 	c.snap = (struct sc_snapshot){ .items = NULL };
-	c.call = sc_call_begin(c.s->call_ms > ROLL_MS ? c.s->call_ms : ROLL_MS);
+	c.call = sc_call_begin(c.s->call_ms > IMAGES_MS ? c.s->call_ms : IMAGES_MS);
 	c.err = &ignored;
 	c.again = false;
 	if (read_root(&c) == SC_OK && c.snap.counts && c.snap.root.pending.n > 0)
@@ -408,19 +409,11 @@ static void roll_forward(const struct changing *committed)
 	sc_snapshot_release(&c.snap);
 }
 
-/* One image and nothing else, unless the root has a say in it, or must have one because
- * the image's own server is away. */
-static bool is_image_alone(const struct changing *c)
-{
-	return c->change->n == 1 && c->snap.n == 1 &&
-	       !sc_version_set_find(&c->snap.root.pending, c->change->steps[0].name);
-}
-
 static enum sc_status change_image(struct changing *c)
 {
 	struct writing w = new_writing(1);
 
-	add_writing(c, &w, c->snap.images[0].name, c->snap.images[0].item);
+	add_image(c, &w, &c->snap.images[0]);
 	enum sc_status status = sc_memcached_write(c->s->link, &c->call, SC_MEMCACHED_SET,
 						   w.items, 1, c->err);
 	if (w.items[0].status != SC_UNAVAILABLE)
@@ -432,93 +425,126 @@ static enum sc_status change_image(struct changing *c)
 	return status;
 }
 
-static enum sc_status change_named(struct changing *c)
+/* Puts what the change makes of the root in its place; then that is what was read. */
+static enum sc_status commit(struct changing *c)
 {
-	struct sc_root next = next_root(c);
+	bool lost = !c->snap.counts;
+	struct sc_root next;
+	enum sc_status status = compose(c, &next);
+	bool differs = lost || c->change->all || c->changed > 0;
 
-	for (size_t i = 0; i < c->change->n; i++)
-		put_fresh(c, &next, c->change->steps[i].name);
-	enum sc_status status = put_root(c, &next);
-	bool pending = next.pending.n > 0;
-	sc_root_release(&next);
-	if (status == SC_OK && !c->again) {
-		c->changed = c->change->n;
-		if (pending)
-			roll_forward(c);
+	if (status == SC_OK && differs)
+		status = put_root(c, &next);
+	if (status != SC_OK || c->again || !differs) {
+		sc_root_release(&next);
+		return status;
 	}
-	return status;
+	sc_root_release(&c->snap.root);
+	c->snap.root = next;
+	c->snap.counts = true;
+	if (lost)
+		sc_log_info("memcached: the versions of \"%s\" begin anew", c->s->prefix);
+	return SC_OK;
 }
 
-static enum sc_status change_all(struct changing *c)
+static enum sc_status change_root(struct changing *c)
 {
-	struct sc_root next = next_root(c);
+	enum sc_status status = commit(c);
 
-	renew_all(c, &next);
-	c->changed = next.names.n;
-	enum sc_status status = put_root(c, &next);
-	sc_root_release(&next);
-	return status;
+	if (status != SC_OK || c->again)
+		return status;
+	if (c->only_makes)
+		return make_images(c);
+	if (c->snap.root.pending.n > 0)
+		roll_forward(c);
+	return SC_OK;
 }
 
-static enum sc_status change_once(struct changing *c)
+/* Without that, what a change makes of it cannot be told. */
+static bool must_read_images(const struct changing *c)
 {
-	const char *unknown = NULL;
-
-	if (!c->snap.counts)
-		return make_root(c);
-	if (c->change->all)
-		return change_all(c);
-	unknown = find_unknown(c);
-	if (unknown)
-		return sc_fail(c->err, SC_NOT_FOUND, "no versioned cache \"%s\"",
-			       unknown);
-	if (only_makes(c->change))
-		return change_missing(c);
-	return is_image_alone(c) ? change_image(c) : change_named(c);
+	for (size_t i = 0; i < c->change->n; i++)
+		if (c->change->steps[i].action == SC_MAKE &&
+		    sc_version_name_is_image(c->change->steps[i].name))
+			return true;
+	return false;
 }
 
-/* Reads what the change needs to know. Several images change by the root alone, and so
- * does one whose server is away. */
+/* Reads what the change needs to know. If an image's server is away, the root alone has
+ * to do; then what was its version before is not known. */
 static enum sc_status read_before(struct changing *c)
 {
-	bool named = !c->change->all && !only_makes(c->change);
+	struct sc_call call = c->call;
+	int64_t limit_us = sc_mono_us() + IMAGES_MS * INT64_C(1000);
 
-	if (named && c->change->n > 1)
-		return read_root(c);
-	enum sc_status status = read_about(c, c->change);
-	return named && status == SC_UNAVAILABLE ? read_root(c) : status;
+	if (must_read_images(c))
+		return read_images(c, c->nimages);
+	if (c->nimages > 0 && limit_us < call.deadline_us)
+		c->call.deadline_us = limit_us;
+	enum sc_status status = read_images(c, c->nimages);
+	c->call = call;
+	return status == SC_UNAVAILABLE && c->nimages > 0 ? read_root(c) : status;
 }
 
-/* A missing name is made as a part of a read. */
-static int64_t time_for(const struct sc_memcached_store *s,
-			const struct sc_version_change *change)
+static bool is_image_renewed(const struct sc_version_step *step)
 {
-	return only_makes(change) ? s->call_ms : s->timeout_ms;
+	return step->action == SC_RENEW && sc_version_name_is_image(step->name);
+}
+
+/* One image and nothing else, unless the root is lost, has a say in it, or must have one
+ * because the image's own server is away. */
+static bool is_image_alone(const struct changing *c)
+{
+	return c->snap.counts && c->change->n == 1 && c->snap.n == 1 &&
+	       is_image_renewed(&c->change->steps[0]) &&
+	       !sc_version_set_find(&c->snap.root.pending, c->change->steps[0].name);
+}
+
+/* Each time round somebody else got through; the deadline ends it. */
+static enum sc_status try_again(struct changing *c)
+{
+	enum sc_status status = SC_OK;
+
+	do {
+		c->again = false;
+		c->changed = 0;
+		status = check_time(c);
+		if (status == SC_OK)
+			status = read_before(c);
+		if (status == SC_OK)
+			status = is_image_alone(c) ? change_image(c) : change_root(c);
+		sc_snapshot_release(&c->snap);
+	} while (status == SC_OK && c->again);
+	return status;
+}
+
+static void find_images(struct changing *c)
+{
+	const struct sc_version_change *change = c->change;
+
+	c->images = sc_alloc_array(change->n, sizeof *c->images);
+	for (size_t i = 0; i < change->n; i++)
+		if (sc_version_name_is_image(change->steps[i].name))
+			c->images[c->nimages++] = change->steps[i].name;
 }
 
 enum sc_status sc_memcached_change(void *store, const struct sc_version_change *change,
 				   size_t *changed, struct sc_err *err)
 {
 	struct sc_memcached_store *s = store;
+	bool only_makes = sc_change_only_makes(change);
 	struct changing c = { .s = s,
 			      .change = change,
-			      .call = sc_call_begin(time_for(s, change)),
+			      .only_makes = only_makes,
+			      .call = sc_call_begin(only_makes ? s->call_ms
+							       : s->timeout_ms),
 			      .now_us = sc_wall_us(),
 			      .err = err };
-	enum sc_status status = SC_OK;
 
-	/* Each time round somebody else got through; the deadline ends it. */
-	do {
-		c.again = false;
-		c.changed = 0;
-		status = check_time(&c);
-		if (status == SC_OK)
-			status = read_before(&c);
-		if (status == SC_OK)
-			status = change_once(&c);
-		sc_snapshot_release(&c.snap);
-	} while (status == SC_OK && c.again);
+	find_images(&c);
+	enum sc_status status = try_again(&c);
 	if (status == SC_OK)
 		*changed = c.changed;
+	free(c.images);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "version/store_memcached.h"
+#include "version/version_name.h"
 
 /* Each further one needs a change that happened during the one before. */
 #define TRIES 16
@@ -21,19 +22,19 @@ void sc_snapshot_release(struct sc_snapshot *snap)
 	*snap = (struct sc_snapshot){ .items = NULL };
 }
 
-static void prepare(struct sc_memcached_store *s, const struct sc_version_change *about,
+static void prepare(struct sc_memcached_store *s, const struct sc_asking *asking,
 		    struct sc_snapshot *snap)
 {
 	*snap = (struct sc_snapshot){ .items = NULL };
-	snap->items = sc_alloc_array(1 + about->n, sizeof *snap->items);
-	snap->images = sc_alloc_array(about->n, sizeof *snap->images);
+	snap->items = sc_alloc_array(1 + asking->n, sizeof *snap->items);
+	snap->images = sc_alloc_array(asking->n, sizeof *snap->images);
 	snap->items[0].key = sc_memcached_key(s, "versions", &snap->root_key)->bytes;
-	for (size_t i = 0; i < about->n; i++) {
+	for (size_t i = 0; i < asking->n; i++) {
 		struct sc_image_state *image = &snap->images[snap->n];
 
-		if (!sc_is_image(about->steps[i].name))
+		if (!sc_version_name_is_image(asking->names[i]))
 			continue;
-		image->name = about->steps[i].name;
+		image->name = asking->names[i];
 		image->item = &snap->items[1 + snap->n++];
 		image->item->key = sc_memcached_key(s, image->name, &image->key)->bytes;
 	}
@@ -115,14 +116,6 @@ static bool may_be_behind(const struct sc_memcached_store *s,
 	return false;
 }
 
-static void note_seen(struct sc_memcached_store *s, const struct sc_snapshot *snap)
-{
-	if (snap->root.serial == s->seen)
-		return;
-	s->seen = snap->root.serial;
-	sc_version_set_copy(&s->known, &snap->root.names);
-}
-
 /* Whether the parts belong together. last: the root before, 0 at first: if it is still
  * the same and an image is ahead of it, it is an old one that was put back. */
 static bool is_whole(struct sc_memcached_store *s, struct sc_snapshot *snap,
@@ -137,18 +130,18 @@ static bool is_whole(struct sc_memcached_store *s, struct sc_snapshot *snap,
 		snap->counts = false;
 		return true;
 	}
-	note_seen(s, snap);
+	s->seen = snap->root.serial;
 	return !ahead && !behind;
 }
 
 enum sc_status sc_snapshot_take(struct sc_memcached_store *s, struct sc_call *call,
-				const struct sc_version_change *about,
-				enum sc_memcached_read read, struct sc_snapshot *out,
+				const struct sc_asking *asking, struct sc_snapshot *out,
 				struct sc_err *err)
 {
+	enum sc_memcached_read read = asking->read;
 	uint64_t last = 0;
 
-	prepare(s, about, out);
+	prepare(s, asking, out);
 	for (int i = 0; i < TRIES; i++) {
 		enum sc_status status = fetch(s, call, read, out, err);
 
@@ -180,6 +173,7 @@ const struct sc_version *sc_snapshot_find(const struct sc_snapshot *snap,
 {
 	if (!snap->counts)
 		return NULL;
-	return sc_is_image(name) ? find_image(snap, name)
-				 : sc_version_set_find(&snap->root.names, name);
+	return sc_version_name_is_image(name)
+		       ? find_image(snap, name)
+		       : sc_version_set_find(&snap->root.names, name);
 }

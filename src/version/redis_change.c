@@ -11,6 +11,7 @@
 #include "slidecache/clock.h"
 #include "version/record.h"
 #include "version/renew.h"
+#include "version/step.h"
 #include "version/store_redis.h"
 
 /* Fields of one command: a change may name thousands of images. */
@@ -24,22 +25,28 @@ struct changing {
 
 	/* What was read. */
 	bool counts;		 /* written to the server that answers */
-	struct sc_records known; /* all names but images */
+	struct sc_records known; /* all names but images; as they are to be, in the end */
 	size_t images;		 /* how many have a version */
-	struct sc_version *old;	 /* of each name of the change; version "": none */
+	struct sc_version *old;	 /* of each step on an image; version "": none */
 
 	/* What is to be written. */
 	struct sc_records next;
+	const char **gone;
+	size_t ngone;
 	bool drop_images;
 	size_t changed;
+	/* Somebody was faster. */
+	bool again;
 };
 
 static void forget(struct changing *c)
 {
 	c->known.n = 0;
 	c->next.n = 0;
+	c->ngone = 0;
 	c->drop_images = false;
 	c->changed = 0;
+	c->again = false;
 }
 
 /* Begins a command on some of *left fields, width arguments each; returns how many. */
@@ -93,15 +100,8 @@ static void add_read(struct changing *c)
 	add_read_images(c);
 }
 
-static void find_old(struct changing *c, size_t i)
-{
-	for (size_t k = 0; k < c->known.n; k++)
-		if (strcmp(c->known.items[k].name, c->change->steps[i].name) == 0)
-			c->old[i] = c->known.items[k];
-}
-
-/* Images follow in the order of their names, over several replies. */
-static enum sc_status take_old(struct changing *c, struct sc_err *err)
+/* In the order of the steps, over several replies. */
+static enum sc_status take_images(struct changing *c, struct sc_err *err)
 {
 	size_t at = 0;
 	size_t reply = REPLY_IMAGES;
@@ -110,10 +110,8 @@ static enum sc_status take_old(struct changing *c, struct sc_err *err)
 	for (size_t i = 0; i < c->change->n; i++) {
 		const char *name = c->change->steps[i].name;
 
-		if (!sc_image_id(name)) {
-			find_old(c, i);
+		if (!sc_image_id(name))
 			continue;
-		}
 		struct sc_redis_reply *r = sc_redis_reply(c->s->link, reply);
 		if (r->type != SC_REDIS_ARRAY || at >= r->n)
 			return sc_redis_unexpected(c->s->link, &c->call, r, err);
@@ -147,43 +145,65 @@ static enum sc_status take_read(struct changing *c, struct sc_err *err)
 	c->images = (size_t)count->integer;
 	sc_records_add(&c->known, all, false);
 	enum sc_status status = sc_redis_check_identity(link, &c->call, err);
-	return status == SC_OK ? take_old(c, err) : status;
+	return status == SC_OK ? take_images(c, err) : status;
 }
 
-static void renew(struct changing *c, const char *name, const char *old)
+static const struct sc_version *renew(struct changing *c, const char *name,
+				      const char *old)
 {
-	sc_version_renew(name, old, c->change->actor, c->now_us,
-			 sc_records_new(&c->next));
+	struct sc_version *next = sc_records_new(&c->next);
+
+	sc_version_renew(name, old, c->change->actor, c->now_us, next);
+	return next;
 }
 
 /* Every known name, and images by forgetting theirs. */
 static void renew_all(struct changing *c)
 {
-	for (size_t i = 0; i < c->known.n; i++)
-		renew(c, c->known.items[i].name, c->known.items[i].version);
+	for (size_t i = 0; i < c->known.n; i++) {
+		struct sc_version *v = &c->known.items[i];
+
+		if (sc_change_of_all_renews(v->name, !c->counts))
+			*v = *renew(c, v->name, v->version);
+	}
 	c->drop_images = true;
+	memset(c->old, 0, c->change->n * sizeof(*c->old));
 	if (c->change->all)
-		c->changed = c->known.n + c->images;
+		c->changed = c->next.n + c->images;
 }
 
-static enum sc_status renew_name(struct changing *c, const struct sc_version_step *step,
-				 const char *old, struct sc_err *err)
+static const struct sc_version *find(const struct sc_records *r, const char *name)
 {
-	const char *name = step->name;
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->items[i].name, name) == 0)
+			return &r->items[i];
+	return NULL;
+}
 
-	bool known = old[0] != '\0';
+static const char *version_of(const struct changing *c, size_t i)
+{
+	const char *name = c->change->steps[i].name;
+	const struct sc_version *v =
+		sc_image_id(name) ? &c->old[i] : find(&c->known, name);
 
-	/* An image's version does not count; another name's was renewed with all. */
-	if (!c->counts && known && !sc_image_id(name)) {
-		c->changed++;
-		return SC_OK;
-	}
-	if (c->counts && known && step->action == SC_MAKE)
-		return SC_OK;
-	if (!known && step->action == SC_RENEW && !sc_image_id(name))
-		return sc_fail(err, SC_NOT_FOUND, "no versioned cache \"%s\"", name);
-	renew(c, name, old);
+	return v ? v->version : "";
+}
+
+static enum sc_status take_step(struct changing *c, size_t i, struct sc_err *err)
+{
+	const struct sc_version_step *step = &c->change->steps[i];
+	const char *old = version_of(c, i);
+	bool renewed = !c->counts && old[0] && sc_change_of_all_renews(step->name, true);
+	enum sc_step_effect effect = SC_STEP_NOTHING;
+	enum sc_status status = sc_step_judge(step, old, &effect, err);
+
+	if (status != SC_OK || effect == SC_STEP_NOTHING)
+		return status;
 	c->changed++;
+	if (effect == SC_STEP_REMOVES)
+		c->gone[c->ngone++] = step->name;
+	else if (!renewed)
+		(void)renew(c, step->name, old);
 	return SC_OK;
 }
 
@@ -194,7 +214,7 @@ static enum sc_status decide(struct changing *c, struct sc_err *err)
 	if (c->change->all || !c->counts)
 		renew_all(c);
 	for (size_t i = 0; i < c->change->n && status == SC_OK; i++)
-		status = renew_name(c, &c->change->steps[i], c->old[i].version, err);
+		status = take_step(c, i, err);
 	return status;
 }
 
@@ -233,8 +253,21 @@ static void add_server(struct changing *c)
 	sc_redis_arg(link, sc_bytes_str(sc_redis_identity(link)));
 }
 
-/* SC_CHANGED: somebody was faster. */
-static enum sc_status write_all(struct changing *c, struct sc_err *err)
+/* After what is written: a name may be both, of a store that lost something. */
+static void add_remove(struct changing *c)
+{
+	size_t left = c->ngone;
+	size_t room = 0;
+
+	for (size_t i = 0; i < c->ngone; i++) {
+		if (room == 0)
+			room = begin_fields(c, "HDEL", c->s->versions, 1, &left);
+		sc_redis_arg(c->s->link, sc_bytes_str(c->gone[i]));
+		room--;
+	}
+}
+
+static void add_transaction(struct changing *c)
 {
 	struct sc_redis *link = c->s->link;
 
@@ -248,7 +281,15 @@ static enum sc_status write_all(struct changing *c, struct sc_err *err)
 		add_server(c);
 	add_write(c, false);
 	add_write(c, true);
+	add_remove(c);
 	sc_redis_command(link, "EXEC", 0);
+}
+
+static enum sc_status write_all(struct changing *c, struct sc_err *err)
+{
+	struct sc_redis *link = c->s->link;
+
+	add_transaction(c);
 	enum sc_status status = sc_redis_run(link, &c->call, SC_REDIS_WRITE_SAME, err);
 	if (status != SC_OK)
 		return status;
@@ -256,9 +297,8 @@ static enum sc_status write_all(struct changing *c, struct sc_err *err)
 	if (error)
 		return sc_redis_refused(link, &c->call, error, err);
 	const struct sc_redis_reply *done = sc_redis_last(link);
-	if (done->type == SC_REDIS_NIL)
-		return SC_CHANGED;
-	return done->type == SC_REDIS_ARRAY
+	c->again = done->type == SC_REDIS_NIL;
+	return c->again || done->type == SC_REDIS_ARRAY
 		       ? SC_OK
 		       : sc_redis_unexpected(link, &c->call, done, err);
 }
@@ -273,6 +313,11 @@ static void leave(struct changing *c)
 	SC_IGNORE(sc_redis_run(c->s->link, &c->call, SC_REDIS_WRITE_SAME, &ignored));
 }
 
+static bool is_to_be_written(const struct changing *c)
+{
+	return c->next.n > 0 || c->ngone > 0 || c->drop_images;
+}
+
 static enum sc_status try_once(struct changing *c, struct sc_err *err)
 {
 	forget(c);
@@ -280,53 +325,59 @@ static enum sc_status try_once(struct changing *c, struct sc_err *err)
 	enum sc_status status = sc_redis_run(c->s->link, &c->call, SC_REDIS_READ, err);
 	if (status == SC_OK)
 		status = take_read(c, err);
-	if (status == SC_OK)
-		status = decide(c, err);
-	if (status == SC_OK && (c->next.n > 0 || c->drop_images || !c->counts))
+	if (status != SC_OK)
+		return status;
+	status = decide(c, err);
+	if (status == SC_OK && is_to_be_written(c))
 		return write_all(c, err);
-	if (status == SC_OK || status == SC_NOT_FOUND)
-		leave(c);
+	leave(c);
 	return status;
 }
 
 static enum sc_status try_again(struct changing *c, struct sc_err *err)
 {
-	enum sc_status status = SC_CHANGED;
+	enum sc_status status = SC_OK;
 
-	while (status == SC_CHANGED) {
+	do {
 		if (sc_call_left_ms(&c->call) == 0)
 			return sc_fail(err, SC_UNAVAILABLE,
 				       "redis: others change versions all the time");
 		status = try_once(c, err);
-	}
+	} while (status == SC_OK && c->again);
 	return status;
 }
 
-/* Whether it is made for a read, and may take no longer than one. */
-static bool only_makes(const struct sc_version_change *change)
+static enum sc_status check_steps(const struct sc_version_change *change,
+				  struct sc_err *err)
 {
 	for (size_t i = 0; i < change->n; i++)
-		if (change->steps[i].action != SC_MAKE)
-			return false;
-	return !change->all;
+		if (strcmp(change->steps[i].name, SC_SERVER_FIELD) == 0)
+			return sc_fail(err, SC_INVALID,
+				       "redis: \"" SC_SERVER_FIELD "\" is no name");
+	return SC_OK;
 }
 
 enum sc_status sc_redis_change(void *store, const struct sc_version_change *change,
 			       size_t *changed, struct sc_err *err)
 {
 	struct sc_redis_store *s = store;
-	bool reading = only_makes(change);
+	bool reading = sc_change_only_makes(change);
 	struct changing c = { .s = s,
 			      .change = change,
 			      .call = sc_call_begin(reading ? s->call_ms : s->timeout_ms),
 			      .now_us = sc_wall_us() };
+	enum sc_status status = check_steps(change, err);
 
+	if (status != SC_OK)
+		return status;
 	c.old = sc_alloc_array(change->n, sizeof(*c.old));
-	enum sc_status status = try_again(&c, err);
+	c.gone = sc_alloc_array(change->n, sizeof(*c.gone));
+	status = try_again(&c, err);
 	if (status == SC_OK)
 		*changed = c.changed;
 	free(c.known.items);
 	free(c.next.items);
 	free(c.old);
+	free(c.gone);
 	return status;
 }

@@ -9,6 +9,7 @@
 
 #include "version/record.h"
 #include "version/store_redis.h"
+#include "version/version_name.h"
 
 #define PAGE	"1000"
 #define MOST	((size_t)1 << 20)
@@ -149,11 +150,8 @@ enum sc_status sc_redis_list(void *store, bool images, struct sc_version **out, 
 	bool counts = false;
 	enum sc_status status = read_named(s, &call, &r, &counts, err);
 
-	/* Every list begins by making what is missing; it has gone again. */
-	if (status == SC_OK && !counts)
-		status = sc_fail(err, SC_UNAVAILABLE,
-				 "redis: the versions were just lost");
-	if (status == SC_OK && images)
+	/* Nothing that is stored counts. */
+	if (status == SC_OK && counts && images)
 		status = read_images(s, &call, &r, err);
 	if (status != SC_OK) {
 		free(r.items);

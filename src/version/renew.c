@@ -14,6 +14,7 @@ void sc_version_renew(const char *name, const char *old, const char *actor,
 	struct sc_version v = { .changed_at_us = now_us };
 
 	memcpy(v.name, name, strnlen(name, sizeof(v.name) - 1));
+	memcpy(v.previous, old, strnlen(old, sizeof(v.previous) - 1));
 	memcpy(v.changed_by, actor, strnlen(actor, sizeof(v.changed_by) - 1));
 	do
 		sc_random_text(v.version, SC_VERSION_LEN);

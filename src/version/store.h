@@ -71,7 +71,8 @@ struct sc_store_ops {
 	enum sc_status (*read)(void *store, const char *const *names, size_t n,
 			       struct sc_version *out, bool *found, struct sc_err *err);
 	/* All records, reserved names' too, in order of their names; images: images' as
-	 * well, where the store can tell. *out by malloc. */
+	 * well, where the store can tell. *out by malloc. As read: of a store that lost
+	 * its records none, until a change gives them new versions. */
 	enum sc_status (*list)(void *store, bool images, struct sc_version **out,
 			       size_t *n, struct sc_err *err);
 	/* Each new version differs from the one before, which is its "previous". SC_OK:

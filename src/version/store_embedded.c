@@ -3,9 +3,10 @@
  * The embedded version store: one LMDB environment with one tree, name -> record.
  *
  * Written with sync: a commit that returned survives the machine. Reads take no lock and
- * see the last commit of any process. Each call first looks whether the file at its place
- * is still the one that is open: a store that was removed or replaced under a running
- * process must not go on answering old versions.
+ * see the last commit of any process. (One whose process was killed before it could tell
+ * the others is seen from the next write transaction of anybody on.) Each call first
+ * looks whether the file at its place is still the one that is open: a store that was
+ * removed or replaced under a running process must not go on answering old versions.
  */
 #include <errno.h>
 #include <lmdb.h>
@@ -16,11 +17,14 @@
 #include "slidecache/lmdb_dir.h"
 #include "version/record.h"
 #include "version/renew.h"
-#include "version/store.h"
+#include "version/step.h"
+#include "version/version_name.h"
 
 #define WAIT_MS 5000
 /* A million records; address space only. */
 #define MAP_SIZE ((uint64_t)512 << 20)
+/* The first name that may follow those of images: what comes after "/" is "0". */
+#define AFTER_IMAGES "image0"
 
 struct embedded {
 	struct sc_lmdb_dir_options o;
@@ -215,10 +219,54 @@ struct list {
 	size_t cap;
 };
 
-static int add_to_list(void *arg, const MDB_val *key, const MDB_val *value)
+static bool is_image(const MDB_val *key)
+{
+	size_t n = strlen(SC_IMAGE_PREFIX);
+
+	return key->mv_size >= n && memcmp(key->mv_data, SC_IMAGE_PREFIX, n) == 0;
+}
+
+/* Passes images over, of which there may be a million, unless they are wanted. */
+static int next_record(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op,
+		       bool images)
+{
+	int rc = mdb_cursor_get(cursor, key, value, op);
+
+	if (rc != 0 || images || !is_image(key))
+		return rc;
+	*key = val_of(AFTER_IMAGES);
+	return mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+}
+
+typedef int (*visit_fn)(void *arg, MDB_cursor *cursor, const MDB_val *key,
+			const MDB_val *value);
+
+/* Calls visit, which may replace the record, for each in order; until one is not 0. */
+static int visit_each(MDB_txn *txn, MDB_dbi dbi, bool images, visit_fn visit, void *arg)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val key = { 0, NULL };
+	MDB_val value = { 0, NULL };
+	int rc = mdb_cursor_open(txn, dbi, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = next_record(cursor, &key, &value, MDB_FIRST, images);
+	while (rc == 0) {
+		rc = visit(arg, cursor, &key, &value);
+		if (rc == 0)
+			rc = next_record(cursor, &key, &value, MDB_NEXT, images);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int add_to_list(void *arg, MDB_cursor *cursor, const MDB_val *key,
+		       const MDB_val *value)
 {
 	struct list *l = arg;
 
+	(void)cursor;
 	if (l->n == l->cap) {
 		l->cap = l->cap ? 2 * l->cap : 32;
 		l->items = sc_realloc_array(l->items, l->cap, sizeof *l->items);
@@ -236,13 +284,11 @@ static enum sc_status list_embedded(void *store, bool images, struct sc_version 
 	MDB_txn *txn = NULL;
 	enum sc_status status = ensure(s, err);
 
-	(void)images;
-
 	if (status != SC_OK)
 		return status;
 	int rc = sc_lmdb_read_begin(&s->dir, &txn);
 	if (rc == 0) {
-		rc = sc_lmdb_visit(txn, s->dbi, add_to_list, &l);
+		rc = visit_each(txn, s->dbi, images, add_to_list, &l);
 		sc_lmdb_read_end(&s->dir);
 	}
 	if (rc != 0) {
@@ -260,43 +306,67 @@ struct changing {
 	const struct sc_version_change *change;
 	int64_t now_us;
 	size_t changed;
-	const char *unknown; /* out: the name that may not be made */
+	/* Out: why a step may not happen. */
+	enum sc_status refused;
+	struct sc_err *err;
 };
 
-static int renew(struct changing *c, const char *name, enum sc_version_action action)
+/* What follows old, in room. */
+static MDB_val make_record(struct changing *c, const char *name, const char *old,
+			   unsigned char room[SC_VERSION_RECORD_MAX])
 {
-	unsigned char record[SC_VERSION_RECORD_MAX];
-	struct sc_version v = { .version = "" };
 	struct sc_version next;
-	MDB_val key = val_of(name);
-	MDB_val value = { 0, NULL };
-	int rc = mdb_get(c->txn, c->dbi, &key, &value);
 
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return rc;
-	bool known = rc == 0 && decode(&key, &value, &v);
-	if (known && action == SC_MAKE)
-		return 0;
-	if (!known && action == SC_RENEW && strncmp(name, "image/", 6) != 0) {
-		c->unknown = name;
-		return ENOENT;
-	}
-	sc_version_renew(name, v.version, c->change->actor, c->now_us, &next);
-	value = (MDB_val){ sc_version_encode(&next, record), record };
+	sc_version_renew(name, old, c->change->actor, c->now_us, &next);
 	c->changed++;
+	return (MDB_val){ sc_version_encode(&next, room), room };
+}
+
+/* What cannot be decoded is no record. */
+static int read_old(struct changing *c, MDB_val *key, struct sc_version *old)
+{
+	MDB_val value = { 0, NULL };
+	int rc = mdb_get(c->txn, c->dbi, key, &value);
+
+	if (rc == 0)
+		(void)!decode(key, &value, old);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int take_step(struct changing *c, const struct sc_version_step *step)
+{
+	unsigned char room[SC_VERSION_RECORD_MAX];
+	struct sc_version old = { .version = "" };
+	enum sc_step_effect effect = SC_STEP_NOTHING;
+	MDB_val key = val_of(step->name);
+	int rc = read_old(c, &key, &old);
+
+	if (rc != 0)
+		return rc;
+	c->refused = sc_step_judge(step, old.version, &effect, c->err);
+	if (c->refused != SC_OK || effect == SC_STEP_NOTHING)
+		return 0;
+	if (effect == SC_STEP_REMOVES) {
+		c->changed++;
+		return mdb_del(c->txn, c->dbi, &key, NULL);
+	}
+	MDB_val value = make_record(c, step->name, old.version, room);
 	return mdb_put(c->txn, c->dbi, &key, &value, 0);
 }
 
-/* Renewing inside the walk would pull the page from under its cursor. */
-static int renew_all(struct changing *c)
+static int renew_at(void *arg, MDB_cursor *cursor, const MDB_val *key,
+		    const MDB_val *value)
 {
-	struct list l = { NULL, 0, 0 };
-	int rc = sc_lmdb_visit(c->txn, c->dbi, add_to_list, &l);
+	struct changing *c = arg;
+	unsigned char room[SC_VERSION_RECORD_MAX];
+	struct sc_version old;
 
-	for (size_t i = 0; i < l.n && rc == 0; i++)
-		rc = renew(c, l.items[i].name, SC_RENEW);
-	free(l.items);
-	return rc;
+	if (!decode(key, value, &old) || !sc_change_of_all_renews(old.name, false))
+		return 0;
+	/* The key is gone with its page when that is changed. */
+	MDB_val name = val_of(old.name);
+	MDB_val next = make_record(c, old.name, old.version, room);
+	return mdb_cursor_put(cursor, &name, &next, MDB_CURRENT);
 }
 
 static int change_txn(struct embedded *s, struct changing *c)
@@ -306,10 +376,10 @@ static int change_txn(struct embedded *s, struct changing *c)
 	if (rc != 0)
 		return rc;
 	if (c->change->all)
-		rc = renew_all(c);
-	for (size_t i = 0; i < c->change->n && rc == 0; i++)
-		rc = renew(c, c->change->steps[i].name, c->change->steps[i].action);
-	if (rc == 0)
+		rc = visit_each(c->txn, c->dbi, true, renew_at, c);
+	for (size_t i = 0; i < c->change->n && rc == 0 && c->refused == SC_OK; i++)
+		rc = take_step(c, &c->change->steps[i]);
+	if (rc == 0 && c->refused == SC_OK && c->changed > 0)
 		return mdb_txn_commit(c->txn);
 	mdb_txn_abort(c->txn);
 	return rc;
@@ -319,7 +389,7 @@ static enum sc_status change_embedded(void *store, const struct sc_version_chang
 				      size_t *changed, struct sc_err *err)
 {
 	struct embedded *s = store;
-	struct changing c = { .change = change, .now_us = sc_wall_us() };
+	struct changing c = { .change = change, .now_us = sc_wall_us(), .err = err };
 	int dead = 0;
 	enum sc_status status = ensure(s, err);
 
@@ -337,10 +407,10 @@ static enum sc_status change_embedded(void *store, const struct sc_version_chang
 	c.dbi = s->dbi;
 	int rc = change_txn(s, &c);
 	sc_lmdb_gate_drop(&s->dir);
-	if (c.unknown)
-		return sc_fail(err, SC_NOT_FOUND, "no versioned cache \"%s\"", c.unknown);
 	if (rc != 0)
 		return fail_call(s, rc, "writing", err);
+	if (c.refused != SC_OK)
+		return c.refused;
 	*changed = c.changed;
 	return SC_OK;
 }

@@ -26,8 +26,9 @@
  *  - pending: images that were changed together with other names; what is pending is
  *    current, whatever the image's item says. After the commit, which is acknowledged
  *    even if the rest fails, the items get fresh versions (not the pending ones: those
- *    have been used by then, and a late write of one would undo a later change), and the
- *    entries leave pending by another compare-and-swap. What a process that died left
+ *    have been used by then, and a late write of one would undo a later change) with the
+ *    time, the actor and the previous version of the change, and the entries leave
+ *    pending by another compare-and-swap. What a process that died left
  *    pending, the next change finishes.
  *  - serial: grows with each change, and is never less than the clock. Image items have
  *    that of the root they were made under.
@@ -47,7 +48,8 @@
  * be read yet.
  *
  * Missing, damaged, or of another incarnation: a new root, with fresh versions for all
- * names known from the old one or from earlier reads, and a new base.
+ * names that can be made out in the old one (of reserved names only for "#origin"; the
+ * records of the others are kept), and a new base. The change that finds it goes along.
  *
  * An old root put back by hand. If its incarnation is that of the server, its content
  * alone does not tell it from the truth. Covered: any process that has seen a later
@@ -65,13 +67,6 @@
 
 #define CALL_MS	   100
 #define TIMEOUT_MS 5000
-
-bool sc_is_image(const char *name)
-{
-	static const char prefix[] = "image/";
-
-	return strncmp(name, prefix, sizeof prefix - 1) == 0;
-}
 
 struct sc_memcached_key *sc_memcached_key(const struct sc_memcached_store *s,
 					  const char *name, struct sc_memcached_key *out)
@@ -115,7 +110,6 @@ static void close_memcached(void *store)
 	struct sc_memcached_store *s = store;
 
 	sc_memcached_close(s->link);
-	sc_version_set_release(&s->known);
 	free(s);
 }
 
@@ -125,15 +119,9 @@ static enum sc_status read_memcached(void *store, const char *const *names, size
 {
 	struct sc_memcached_store *s = store;
 	struct sc_call call = sc_call_begin(s->call_ms);
-	struct sc_version_step *steps = sc_alloc_array(n, sizeof *steps);
-	struct sc_version_change about = { .steps = steps, .n = n };
+	struct sc_asking asking = { names, n, SC_MEMCACHED_VERSIONS };
 	struct sc_snapshot snap;
-
-	for (size_t i = 0; i < n; i++)
-		steps[i] = (struct sc_version_step){ names[i], SC_MAKE, NULL };
-	enum sc_status status =
-		sc_snapshot_take(s, &call, &about, SC_MEMCACHED_VERSIONS, &snap, err);
-	free(steps);
+	enum sc_status status = sc_snapshot_take(s, &call, &asking, &snap, err);
 
 	if (status != SC_OK)
 		return status;
@@ -153,25 +141,25 @@ static enum sc_status list_memcached(void *store, bool images, struct sc_version
 {
 	struct sc_memcached_store *s = store;
 	struct sc_call call = sc_call_begin(s->call_ms);
-	struct sc_version_change about = { .n = 0 };
+	struct sc_asking asking = { .read = SC_MEMCACHED_VERSIONS_AGAIN };
 	struct sc_snapshot snap;
+	enum sc_status status = sc_snapshot_take(s, &call, &asking, &snap, err);
 
 	(void)images;
-	enum sc_status status = sc_snapshot_take(s, &call, &about,
-						 SC_MEMCACHED_VERSIONS_AGAIN, &snap, err);
 
 	if (status != SC_OK)
 		return status;
+	/* A root that does not count has nothing. */
 	if (snap.counts) {
 		*out = snap.root.names.items;
 		*n = snap.root.names.n;
 		snap.root.names = (struct sc_version_set){ .items = NULL };
 	} else {
-		status = sc_fail(err, SC_UNAVAILABLE,
-				 "memcached: the versions were just lost");
+		*out = NULL;
+		*n = 0;
 	}
 	sc_snapshot_release(&snap);
-	return status;
+	return SC_OK;
 }
 
 const struct sc_store_ops sc_store_memcached = {

@@ -15,10 +15,8 @@ struct sc_memcached_store {
 	int call_ms;
 	int timeout_ms;
 	char prefix[SC_PREFIX_MAX + 1];
-	/* The last root that counted: its serial, and the names it had, which a new root
-	 * is to have, too. */
+	/* The serial of the last root that counted. */
 	uint64_t seen;
-	struct sc_version_set known;
 };
 
 struct sc_memcached_key {
@@ -27,8 +25,6 @@ struct sc_memcached_key {
 };
 struct sc_memcached_key *sc_memcached_key(const struct sc_memcached_store *s,
 					  const char *name, struct sc_memcached_key *out);
-
-bool sc_is_image(const char *name);
 
 /* One image of a snapshot. */
 struct sc_image_state {
@@ -45,17 +41,21 @@ struct sc_snapshot {
 	struct sc_memcached_key root_key;
 	struct sc_image_state *images;
 	size_t n; /* of images */
-	/* The root counts. Otherwise it is missing or lost: what is in root then is of
-	 * use for its names only. */
+	/* The root counts. Otherwise it is missing or lost: of what is in root then only
+	 * names, and the records of reserved ones, are of use. */
 	bool counts;
 	struct sc_root root;
 };
 
-/* names: those that are no images are passed over. */
+struct sc_asking {
+	const char *const *names; /* those that are no images are passed over */
+	size_t n;
+	enum sc_memcached_read read;
+};
+/* On failure there is nothing to be released. */
 SC_MUST enum sc_status sc_snapshot_take(struct sc_memcached_store *s,
 					struct sc_call *call,
-					const struct sc_version_change *about,
-					enum sc_memcached_read read,
+					const struct sc_asking *asking,
 					struct sc_snapshot *out, struct sc_err *err);
 void sc_snapshot_release(struct sc_snapshot *snap);
 /* What is current for name; NULL: nothing. */

@@ -6,19 +6,20 @@
  *	PREFIX:images     hash: ID -> record of image/ID
  *
  * "#server" is the identity (redis_link.h) of the server that the records were written
- * to. If it is not the one that answers, that server may have lost or rolled back some of
- * them: nothing that is stored counts, and the next change gives every known name a new
- * version and forgets all images. So does a hash that is gone: a missing record is made
- * anew, never taken from anywhere.
+ * to, which is no record; as a name it is nobody's. If it is not the server that
+ * answers, that one may have lost or rolled back some of them: nothing that is stored
+ * counts, and the next change gives every known name a new version, keeps reserved names'
+ * records but "#origin"'s, and forgets all images. Of a hash that is gone nothing is
+ * known: a missing record is made anew, never taken from anywhere.
  *
  * A read is one round trip, and brings the expected entry along. Its two commands come to
  * one moment for each hash; each version in it was current then. It asks for the history
  * of the server's data as well, since a primary may be made a replica, take older data
  * from elsewhere and be made a primary again under a connection that goes on; a replica
- *is never believed. (Two primaries at a time, a split brain, cannot be told from one.) A
- *change is WATCH and read, then MULTI, write, EXEC; again if somebody else was faster.
- *Changing all versions costs the same however many images there are: they are forgotten,
- *and come into being again when they are read. redis_change.c has the changes.
+ * is never believed. (Two primaries at a time, a split brain, cannot be told from one.) A
+ * change is WATCH and read, then MULTI, write, EXEC; again if somebody else was faster.
+ * Changing all versions costs the same however many images there are: they are forgotten,
+ * and come into being again when they are read. redis_change.c has the changes.
  */
 #include "version/store_redis.h"
 
@@ -26,16 +27,14 @@
 #include <string.h>
 
 #include "version/record.h"
-#include "version/store.h"
+#include "version/version_name.h"
 
 #define CALL_MS	   100
 #define TIMEOUT_MS 5000
 
 const char *sc_image_id(const char *name)
 {
-	size_t n = strlen(SC_IMAGE_PREFIX);
-
-	return strncmp(name, SC_IMAGE_PREFIX, n) == 0 ? name + n : NULL;
+	return sc_version_name_is_image(name) ? name + strlen(SC_IMAGE_PREFIX) : NULL;
 }
 
 static char *make_key(const char *prefix, const char *name)

@@ -11,7 +11,6 @@
 #include "version/store.h"
 
 #define SC_SERVER_FIELD "#server"
-#define SC_IMAGE_PREFIX "image/"
 
 struct sc_redis_store {
 	struct sc_redis *link;

@@ -9,13 +9,6 @@
 #include <string.h>
 
 #include "slidecache/parse.h"
-#include "slidecache/version.h"
-
-#define IMAGE_PREFIX "image/"
-
-const char *const sc_initial_versions[] = { "tiles", "thumbnails", "slides", "acl" };
-const size_t sc_initial_versions_n =
-	sizeof sc_initial_versions / sizeof sc_initial_versions[0];
 
 enum sc_status sc_version_name_check(const char *name, struct sc_err *err)
 {
@@ -36,22 +29,39 @@ enum sc_status sc_version_name_check(const char *name, struct sc_err *err)
 
 void sc_version_image_name(int64_t id, char out[SC_VERSION_NAME_MAX + 1])
 {
-	(void)snprintf(out, SC_VERSION_NAME_MAX + 1, IMAGE_PREFIX "%" PRId64, id);
+	(void)snprintf(out, SC_VERSION_NAME_MAX + 1, SC_IMAGE_PREFIX "%" PRId64, id);
 }
 
-static bool is_image_name(const char *name)
+bool sc_version_name_is_image(const char *name)
 {
-	size_t prefix = strlen(IMAGE_PREFIX);
-	int64_t id = 0;
-
-	return strncmp(name, IMAGE_PREFIX, prefix) == 0 && name[prefix] != '0' &&
-	       sc_parse_i64(sc_bytes_str(name + prefix), 1, INT64_MAX, &id);
+	return strncmp(name, SC_IMAGE_PREFIX, strlen(SC_IMAGE_PREFIX)) == 0;
 }
 
-bool sc_version_name_exists(const char *name)
+enum sc_status sc_version_name_check_named(const char *name, struct sc_err *err)
 {
-	for (size_t i = 0; i < sc_initial_versions_n; i++)
-		if (strcmp(name, sc_initial_versions[i]) == 0)
-			return true;
-	return is_image_name(name);
+	if (!sc_version_name_is_image(name))
+		return SC_OK;
+	return sc_fail(err, SC_INVALID,
+		       "cache name \"%s\": images are versioned without being started",
+		       name);
+}
+
+static bool is_image_id(const char *id)
+{
+	int64_t ignored = 0;
+
+	return id[0] != '0' && sc_parse_i64(sc_bytes_str(id), 1, INT64_MAX, &ignored);
+}
+
+enum sc_status sc_version_name_check_image(const char *name, struct sc_err *err)
+{
+	if (!sc_version_name_is_image(name) ||
+	    is_image_id(name + strlen(SC_IMAGE_PREFIX)))
+		return SC_OK;
+	return sc_version_fail_unknown(name, err);
+}
+
+enum sc_status sc_version_fail_unknown(const char *name, struct sc_err *err)
+{
+	return sc_fail(err, SC_NOT_FOUND, "no versioned cache \"%s\"", name);
 }

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of versioned caches: which ones exist without anybody having started them.
+ * Names of versioned caches: which ones are versioned without anybody having started
+ * them.
  */
 #ifndef SRC_VERSION_VERSION_NAME_H
 #define SRC_VERSION_VERSION_NAME_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
-/* The names that every store has from its first opening on. */
-extern const char *const sc_initial_versions[];
-extern const size_t sc_initial_versions_n;
+#include "slidecache/version.h"
 
-/* One of the initial names, or "image/ID" with the ID of an image as the catalogue writes
- * it: a positive decimal number without leading zeros. */
-bool sc_version_name_exists(const char *name);
+#define SC_IMAGE_PREFIX "image/"
+
+/* Whatever begins as images' names do; of these only "image/ID" is ever versioned. */
+bool sc_version_name_is_image(const char *name);
+
+/* Whether a well-formed name can be started and stopped: SC_INVALID for images'. */
+SC_MUST enum sc_status sc_version_name_check_named(const char *name, struct sc_err *err);
+/* Whether a well-formed name can be versioned at all: SC_NOT_FOUND for what is an image's
+ * but for its ID, which is to be as the catalogue writes it: a positive decimal number
+ * without leading zeros. */
+SC_MUST enum sc_status sc_version_name_check_image(const char *name, struct sc_err *err);
+/* SC_NOT_FOUND with the sentence that says so. */
+SC_MUST enum sc_status sc_version_fail_unknown(const char *name, struct sc_err *err);
 
 #endif

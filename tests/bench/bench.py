@@ -6,11 +6,12 @@ Every row compares slidecache with its floor (what cannot be beaten) or its peer
 runs, one after the other, the order changing each time; printed are the medians and the
 median of the pairs' ratios. Absolute figures are this machine's; ratios travel.
 
-bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold
+bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold invalidate
 """
 
 import argparse
 import contextlib
+import os
 import pathlib
 import re
 import socket
@@ -35,6 +36,10 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def text_of_ratio(ratio):
+    return f"{ratio:.3f}" if ratio >= 0.01 else f"{ratio:.1g}"
+
+
 def add_row(what, unit, own, other_name, others, must, larger_is_better=True):
     ratios = [a / b for a, b in zip(own, others)]
     ratio = statistics.median(ratios)
@@ -45,7 +50,7 @@ def add_row(what, unit, own, other_name, others, must, larger_is_better=True):
             f"{statistics.median(own):.4g} {unit}",
             other_name,
             f"{statistics.median(others):.4g} {unit}",
-            f"{ratio:.3f} ({min(ratios):.3f}..{max(ratios):.3f})",
+            f"{text_of_ratio(ratio)} ({text_of_ratio(min(ratios))}..{text_of_ratio(max(ratios))})",
             ("≥ " if larger_is_better else "≤ ") + f"{must:g}",
             "yes" if met else "no",
         )
@@ -199,10 +204,82 @@ def bench_cold(slide, options):
     add_row(what, "ms CPU", own, "libjpeg-turbo alone", floor, 1.5, larger_is_better=False)
 
 
+# The time of an invalidation.
+
+FEW, MANY = 10, 1_000_000  # cached entries
+OPERATIONS = {"tiles": "one name", "image/7": "one image", "all": "all"}
+SAME = 1.25  # within noise
+FASTER = 0.1  # than looking through all keys
+
+
+def invalidate_tool(*argv):
+    argv = [str(a) for a in (BUILD / "bench" / "invalidate", *argv)]
+    popen = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    stay_on(popen.pid, -1)
+    out = popen.communicate()[0]
+    assert popen.returncode == 0, argv
+    return out
+
+
+def stay_on(pid, nth):
+    """All threads on the nth processor: where two that talk run is worth more than what is
+    measured, and would tell two servers apart."""
+    processor = {sorted(os.sched_getaffinity(0))[nth]}
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), processor)
+
+
+@contextlib.contextmanager
+def places(backend):
+    """Two: for few entries, for many."""
+    with contextlib.ExitStack() as stack:
+        if backend in servers.KINDS:
+            options = {"memcached": ["-m", "2048"], "redis": []}[backend]
+            kept = [servers.KINDS[backend](options=options) for _ in range(2)]
+            for server in kept:
+                stay_on(stack.enter_context(server).program.pid, 0)
+            yield [server.location() for server in kept]
+        else:
+            folder = tempfile.TemporaryDirectory(prefix="sb-")
+            yield [pathlib.Path(stack.enter_context(folder), str(n)) for n in (FEW, MANY)]
+
+
+def deletes(backend, place):
+    """Milliseconds to find and delete the entries of one image."""
+    said = [invalidate_tool("delete", backend, place, image).split() for image in (7, 8, 9)]
+    assert all(int(found) == MANY // 10 for found, _ in said), said
+    return [1000 * float(seconds) for _, seconds in said]
+
+
+def add_invalidation(backend, lines, operation):
+    """Beside the same with few entries; returns the milliseconds with many."""
+    rows = [line.split()[1:] for line in lines if line.split()[0] == operation]
+    few, many = ([int(us) / 1000 for us in column] for column in zip(*rows))
+    what = f"invalidate {OPERATIONS[operation]}, {backend}, {MANY} entries"
+    add_row(what, "ms", many, f"{FEW} entries", few, SAME, larger_is_better=False)
+    return many
+
+
+def bench_invalidate(backend, options):
+    say(f"invalidations, {backend} ...")
+    with places(backend) as kept:
+        for place, entries in zip(kept, (FEW, MANY)):
+            invalidate_tool("load", backend, place, entries)
+        lines = invalidate_tool("time", backend, *kept, 10 * options.runs).splitlines()
+        many = {name: add_invalidation(backend, lines, name) for name in OPERATIONS}
+        if backend == "memcached":
+            return  # it cannot be asked for its keys
+        way = {"redis": "SCAN + DEL of a pattern", "embedded": "scan and delete"}[backend]
+        what = f"invalidate one image, {backend}, {MANY} entries"
+        times = deletes(backend, kept[1])
+        add_row(what, "ms", many["image/7"], way, times, FASTER, larger_is_better=False)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 runs of 1 s")
-    parser.add_argument("rows", nargs="*", default=["hit", *servers.KINDS, "304", "cold"])
+    rows = ["hit", *servers.KINDS, "304", "cold", "invalidate"]
+    parser.add_argument("rows", nargs="*", default=rows)
     options = parser.parse_args()
     options.runs, options.seconds = (3, 1) if options.quick else (7, 4)
     return options
@@ -221,6 +298,9 @@ def main():
             real = [p for p in slides.shared("") if p.name == "CMU-1-Small-Region.svs"]
             for slide in [*real, made]:
                 bench_cold(slide, options)
+    if "invalidate" in options.rows:
+        for backend in ("embedded", *servers.KINDS):
+            bench_invalidate(backend, options)
     print_rows()
 
 

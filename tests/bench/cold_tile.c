@@ -164,7 +164,7 @@ static size_t render_own(const struct grid *g, int64_t col, int64_t row)
 				.col = col,
 				.row = row,
 				.format = SC_JPEG };
-	const struct sc_plan_versions versions = { "version1", "version2", 0 };
+	const struct sc_plan_versions versions = { "version1version2", 0 };
 	SC_AUTO_BUF out = SC_BUF_INIT;
 	struct sc_plan plan;
 	struct sc_err err;

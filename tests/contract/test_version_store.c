@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "slidecache/clock.h"
@@ -68,35 +67,6 @@ static void spoil(const char *path, size_t kind)
 		make_value(&junk, kind, (size_t)st.st_size);
 		check_write(path, junk.data, junk.len);
 	}
-}
-
-static unsigned syncs;
-
-/* In place of the C library's, for LMDB too: counts, and does it. */
-int fdatasync(int fd)
-{
-	syncs++;
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-/* Acknowledged means on disk: a change waits for the disk, a read does not. */
-static void test_durable(struct fixture *f)
-{
-	const char *name = "tiles";
-
-	for (int i = 0; i < 5; i++) {
-		unsigned before = syncs;
-
-		assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err),
-				 SC_OK);
-		assert_true(syncs > before);
-		before = syncs;
-		(void)get_one(f, name);
-		assert_int_equal(syncs, before);
-	}
-	unsigned before = syncs;
-	(void)get_one(f, "image/4711");
-	assert_true(syncs > before);
 }
 
 /* Everything starts under versions never used before. */
@@ -303,7 +273,6 @@ static void test_thousands(struct fixture *f)
 static const struct version_case cases[] = {
 	{ "directory", test_directory, LOCATION },
 	{ "out of reach", test_out_of_reach, LOCATION },
-	{ "durable", test_durable, LOCATION },
 	{ "damaged", test_damaged, LOCATION },
 	{ "removed while open", test_removed_while_open, LOCATION },
 	{ "stopped writer", test_stopped_writer, LOCATION },

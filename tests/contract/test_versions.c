@@ -220,7 +220,7 @@ static void test_actor(struct fixture *f)
 	assert_int_equal(strlen(get_one(f, "tiles").changed_by), 63);
 	sc_versions_set_actor(f->versions, NULL);
 	assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err), SC_OK);
-	assert_string_equal(get_one(f, "tiles").changed_by, "");
+	assert_non_null(strstr(get_one(f, "tiles").changed_by, "test_versions"));
 }
 
 static void test_reopen(struct fixture *f)

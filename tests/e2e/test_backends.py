@@ -155,6 +155,7 @@ def test_several_prefixes_share_a_server(file, kind):
             if lives:
                 config["slides"] = {"root": str(lives[0].root)}
             lives.append(start(stack, file, config))
+            lives[-1].image_id("s.tiff")
         target = everything()["tiles"]
         assert [x_caches(live, target, 2) for live in lives] == [["MISS", "HIT"]] * 2
         lives[0].ctl("invalidateversionedcaches")

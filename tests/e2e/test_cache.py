@@ -141,6 +141,21 @@ def test_invalidate_one_image(live, tmp_path):
     assert after["other.tiff"] == tokens["other.tiff"]
 
 
+def test_key_and_tag_name_both_versions(live):
+    """Of the kind and of the image: a change of either makes another of both."""
+    image = live.image_id("noise.tiff")
+    for kind, target in everything(image).items():
+        for changed in ([], [kind], ["--image", str(image)]):
+            if changed:
+                live.ctl("invalidate", *changed)
+            reply = live.fcgi.get(target)
+            now = versions(live)
+            both = now[kind] + now[f"image/{image}"]
+            assert (reply.x_cache, reply.headers["etag"][:18]) == ("MISS", f'"{both}-')
+            told = json.dumps(live.ctl_json("explain", target))
+            assert f"exact:{both}:" in told and reply.headers["etag"].strip('"') in told
+
+
 def control(live, target, token):
     return live.fcgi.get(f"{target}?v={token}").headers["cache-control"]
 

@@ -290,7 +290,7 @@ def test_an_entry_goes_there_and_back(tmp_path, server):
 
 
 ENTRIES = "+get +set +unlink +watch +unwatch +multi +exec +info"
-VERSIONS = "+hmget +hset +hgetall +hlen +hscan"
+VERSIONS = "+hmget +hset +hdel +hgetall +hlen +hscan"
 
 # Rules of the user, key_prefix, checks that fail, rules that the fix has.
 RIGHTS = [
@@ -548,12 +548,23 @@ def test_fewer_descriptors_than_slides(tmp_path):
 
 
 def test_the_configurations_of_the_readme_are_valid(tmp_path):
+    """And its migrations, where another one starts what they stop."""
     text = (service.REPO / "README.md").read_text()
     blocks = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
-    assert len(blocks) >= 2
-    for block in blocks:
+    configurations = [b for b in blocks if '"operations"' not in b]
+    assert len(configurations) >= 2
+    migrations = tmp_path / "migrations"
+    migrations.mkdir()
+    for n, block in enumerate(b for b in blocks if b not in configurations):
+        (migrations / f"0002_{n}.json").write_text(block)
+        stopped = [op["StopCacheVersioning"] for op in json.loads(block)["operations"]
+                   if "StopCacheVersioning" in op]
+        started = [{"StartCacheVersioning": name} for name in stopped]
+        (migrations / f"0001_{n}.json").write_text(json.dumps({"operations": started}))
+    for block in configurations:
         (tmp_path / "c.json").write_text(block)
-        argv = [service.BUILD / "slidecached", "--config", tmp_path / "c.json", "--check-config"]
+        argv = [service.BUILD / "slidecached", "--config", tmp_path / "c.json",
+                "--set", f"migrations_dir={migrations}", "--check-config"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60 * service.SLOW)
         assert done.returncode == 0, done.stderr
 

@@ -89,6 +89,15 @@ def test_manage_is_about_this_service(tmp_path, slides):
         assert argv and all(b"nonexistent" not in line for line in argv), "locations may be secret"
 
 
+def test_it_caches_at_once_and_takes_migrations(tmp_path, slides):
+    with Run(tmp_path, slides) as run:
+        assert "[X] 0001_initial" in run.manage("showmigrations")
+        file = run.build / "run" / "migrations" / "0002_reports.json"
+        file.write_text('{"operations": [{"StartCacheVersioning": "reports"}]}')
+        assert "Applying site.0002_reports... OK" in run.manage("migrate")
+        assert "reports" in json.loads(run.manage("--json versions"))
+
+
 @pytest.mark.parametrize("slides", NAMES[:-1], indirect=True, ids=range(len(NAMES) - 1))
 def test_odd_folder_names(tmp_path, slides):
     with Run(tmp_path, slides) as run:

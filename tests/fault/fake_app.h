@@ -13,21 +13,6 @@
 
 #define BIG_BODY 4000000
 
-struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
-{
-	return (struct sc_cache_options){
-		.name = sc_conf_cache_names[i],
-		.slot = (unsigned)i,
-		.backend = conf->caches[i].backend,
-		.location = conf->caches[i].location,
-		.key_prefix = conf->caches[i].key_prefix,
-		.max_entries = 1000,
-		.max_size_mb = 16,
-		.timeout_ms = 100,
-		.secret_file = conf->caches[i].secret_file,
-	};
-}
-
 /* It has one of the stores open, so that a stop finds something to sync. */
 struct sc_app {
 	struct sc_cache *cache;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kill -9 of processes in the middle of sets, many times: the store is never taken for
- * damaged, every get is right bytes or a miss, counters and pages add up.
+ * kill -9 of processes in the middle of sets and of eviction, many times: the store is
+ * never taken for damaged, every get is right bytes or a miss, counters and pages add up.
  */
 #include "tests/lib/check.h"
 
@@ -147,9 +147,100 @@ static void test_kill_all(void **state)
 	munmap(sets, sizeof *sets);
 }
 
+#define VERSIONS 12
+
+/* One is current, and moves on with time; those before are retired, by all of them. */
+static bool reclaim_on(void *arg)
+{
+	struct writer *w = arg;
+	struct cache_store *s = w->store;
+	char version[16];
+	char item[SC_ITEM_MAX];
+	SC_AUTO_BUF value = SC_BUF_INIT;
+
+	if (store_open(s) != SC_OK)
+		return false;
+	for (;;) {
+		uint64_t now = __atomic_load_n(w->sets, __ATOMIC_RELAXED) / 100;
+		uint64_t n = next_random(&w->seed);
+
+		(void)snprintf(version, sizeof version, "%08llu",
+			       (unsigned long long)(now + VERSIONS - 1) % VERSIONS);
+		enum sc_status status = sc_cache_retire(s->cache, version, &s->err);
+		if (status != SC_OK && status != SC_TIMEOUT)
+			return false;
+		(void)snprintf(version, sizeof version, "%08llu",
+			       (unsigned long long)now % VERSIONS);
+		(void)snprintf(item, sizeof item, "%llu",
+			       (unsigned long long)n % NUMBERS);
+		sc_buf_reset(&value);
+		make_value(&value, n, n % 9000);
+		status = sc_cache_set(s->cache, version, sc_bytes_str(item), "a/b",
+				      sc_buf_bytes(&value), &s->err);
+		if (status != SC_OK && status != SC_TIMEOUT) {
+			(void)fprintf(stderr, "%s: %s\n", sc_status_name(status),
+				      s->err.text);
+			return false;
+		}
+		__atomic_add_fetch(w->sets, status == SC_OK, __ATOMIC_RELAXED);
+	}
+}
+
+static void count_group(void *arg, const char *version, const char *item)
+{
+	unsigned *n = arg;
+
+	(void)version;
+	(void)item;
+	++*n;
+}
+
+/* kill -9 while what is retired is reclaimed. */
+static void test_kill_while_reclaiming(void **state)
+{
+	struct cache_store s;
+	struct writer w[WRITERS];
+	pid_t pids[WRITERS];
+	unsigned groups = 0;
+	uint64_t seed = 4711;
+	uint64_t *sets = mmap(NULL, sizeof *sets, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(sets, MAP_FAILED);
+	store_new(&s);
+	s.o.max_entries = 150;
+	for (unsigned i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){ &s, i + 1, sets };
+		pids[i] = child_start(reclaim_on, &w[i]);
+	}
+	for (int k = 0; k < KILLS; k++) {
+		unsigned victim = (unsigned)(next_random(&seed) % WRITERS);
+
+		wait_for_sets(sets, next_random(&seed) % 20);
+		sc_sleep_us((int64_t)(next_random(&seed) % 300));
+		assert_true(child_kill(pids[victim]));
+		w[victim].seed = next_random(&seed);
+		pids[victim] = child_start(reclaim_on, &w[victim]);
+		if (k % 15 == 5)
+			assert_int_equal(sc_cache_check(&s.o, &s.err), SC_OK);
+	}
+	wait_for_sets(sets, 100);
+	for (unsigned i = 0; i < WRITERS; i++)
+		assert_true(child_kill(pids[i]));
+	assert_int_equal(sc_cache_check(&s.o, &s.err), SC_OK);
+	assert_int_equal(access(s.damaged, F_OK), -1);
+	assert_int_equal(store_open(&s), SC_OK);
+	assert_int_equal(sc_cache_groups(s.cache, count_group, &groups, &s.err), SC_OK);
+	assert_true(groups > 0);
+	store_free(&s);
+	munmap(sets, sizeof *sets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kill_while_reclaiming),
 		cmocka_unit_test(test_kills),
 		cmocka_unit_test(test_kill_all),
 	};

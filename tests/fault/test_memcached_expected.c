@@ -59,6 +59,7 @@ static void open_both(struct rig *r)
 static void start(struct rig *r, int n)
 {
 	static const char *const takes_all[] = { "-I", "32m", "-m", "256", NULL };
+	static const char *const tiles[] = { "tiles" };
 
 	*r = (struct rig){ .n = n };
 	for (int i = 0; i < n; i++) {
@@ -68,6 +69,7 @@ static void start(struct rig *r, int n)
 			      r->servers[i]->location);
 	}
 	open_both(r);
+	assert_int_equal(sc_versions_start(r->versions, tiles, 1, &r->err), SC_OK);
 }
 
 static void stop(struct rig *r)

@@ -18,6 +18,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
 #include "tests/lib/server.h"
+#include "tests/lib/version_suite.h"
 
 #define SERVERS_MAX 3
 #define CALL_MS	    20000
@@ -36,6 +37,8 @@ struct shared {
 struct rig {
 	struct server *servers[SERVERS_MAX];
 	int n;
+	char *dir;
+	char *memory;
 	struct sc_buf location;
 	struct sc_versions_options o;
 	struct shared *shared;
@@ -43,9 +46,20 @@ struct rig {
 	const char *names[NAMES];
 };
 
+static void start_names(struct rig *r)
+{
+	struct sc_versions *v = NULL;
+	struct sc_err err;
+
+	assert_int_equal(sc_versions_open(&r->o, &v, &err), SC_OK);
+	assert_int_equal(sc_versions_start(v, initial, INITIAL_N, &err), SC_OK);
+	sc_versions_close(v);
+}
+
 static void open_rig(struct rig *r, int n)
 {
-	*r = (struct rig){ .n = n };
+	*r = (struct rig){ .n = n, .dir = check_mkdir() };
+	r->memory = check_path(r->dir, "memory");
 	for (int i = 0; i < n; i++) {
 		r->servers[i] = server_new(SERVER_MEMCACHED, NULL);
 		server_start(r->servers[i]);
@@ -56,7 +70,8 @@ static void open_rig(struct rig *r, int n)
 					     .location = (char *)r->location.data,
 					     .key_prefix = "exact",
 					     .timeout_ms = CALL_MS,
-					     .call_ms = CALL_MS };
+					     .call_ms = CALL_MS,
+					     .memory = r->memory };
 	r->shared = mmap(NULL, sizeof *r->shared, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(r->shared != MAP_FAILED);
@@ -68,6 +83,7 @@ static void open_rig(struct rig *r, int n)
 			sc_version_image_name(i, r->texts[i]);
 		r->names[i] = r->texts[i];
 	}
+	start_names(r);
 }
 
 static void close_rig(struct rig *r)
@@ -77,6 +93,8 @@ static void close_rig(struct rig *r)
 		server_free(r->servers[i]);
 	}
 	sc_buf_release(&r->location);
+	check_rmdir(r->dir);
+	free(r->memory);
 	(void)munmap(r->shared, sizeof *r->shared);
 }
 
@@ -88,7 +106,7 @@ static void note_failure(struct rig *r, const char *what)
 	atomic_fetch_add(&r->shared->failures, 1);
 }
 
-static struct sc_versions *open_versions(struct rig *r)
+static struct sc_versions *open_own(struct rig *r)
 {
 	struct sc_versions *v = NULL;
 	struct sc_err err;
@@ -123,7 +141,7 @@ static bool change_names(struct rig *r, struct sc_versions *v, const char *const
 static bool write_together(void *arg)
 {
 	struct rig *r = arg;
-	struct sc_versions *v = open_versions(r);
+	struct sc_versions *v = open_own(r);
 
 	while (v && !atomic_load(&r->shared->end))
 		if (!change_names(r, v, r->names, TOGETHER))
@@ -145,7 +163,7 @@ static void check_read(struct rig *r, const struct sc_version *out, int64_t leas
 static bool read_together(void *arg)
 {
 	struct rig *r = arg;
-	struct sc_versions *v = open_versions(r);
+	struct sc_versions *v = open_own(r);
 	struct sc_version out[TOGETHER];
 	struct sc_err err;
 
@@ -169,7 +187,7 @@ static void run_together(int servers)
 
 	open_rig(&r, servers);
 	/* Everything has the time of a change before anybody looks. */
-	struct sc_versions *v = open_versions(&r);
+	struct sc_versions *v = open_own(&r);
 	assert_true(change_names(&r, v, r.names, TOGETHER));
 	sc_versions_close(v);
 	for (int i = 0; i < 3; i++)
@@ -201,7 +219,7 @@ static void test_together_on_three(void **state)
 static bool write_any(void *arg)
 {
 	struct rig *r = arg;
-	struct sc_versions *v = open_versions(r);
+	struct sc_versions *v = open_own(r);
 	uint64_t seed = (uint64_t)sc_mono_us() | 1;
 
 	while (v && !atomic_load(&r->shared->end)) {
@@ -219,7 +237,7 @@ static bool write_any(void *arg)
 static bool write_and_look(void *arg)
 {
 	struct rig *r = arg;
-	struct sc_versions *v = open_versions(r);
+	struct sc_versions *v = open_own(r);
 	struct sc_version before;
 	struct sc_version after;
 	struct sc_err err;
@@ -370,7 +388,7 @@ static void test_one_server_away(void **state)
 
 	(void)state;
 	open_rig(&r, 3);
-	struct sc_versions *v = open_versions(&r);
+	struct sc_versions *v = open_own(&r);
 	read_all(&r, v, out);
 	int away = find_other(&r);
 	size_t there = 0;
@@ -416,7 +434,7 @@ static void test_one_server_away(void **state)
 static bool write_all_names(void *arg)
 {
 	struct rig *r = arg;
-	struct sc_versions *v = open_versions(r);
+	struct sc_versions *v = open_own(r);
 
 	while (v && change_names(r, v, r->names, NAMES))
 		continue;
@@ -429,7 +447,7 @@ static void run_killed(int servers)
 	uint64_t seed = 11;
 
 	open_rig(&r, servers);
-	struct sc_versions *v = open_versions(&r);
+	struct sc_versions *v = open_own(&r);
 	assert_true(change_names(&r, v, r.names, NAMES));
 	for (int i = 0; i < 30; i++) {
 		pid_t pid = child_start(write_all_names, &r);

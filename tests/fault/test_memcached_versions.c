@@ -11,9 +11,11 @@
 #include "slidecache/memcached_link.h"
 #include "slidecache/version.h"
 #include "src/version/root_record.h"
+#include "src/version/versions.h"
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
 #include "tests/lib/server.h"
+#include "tests/lib/version_suite.h"
 
 #define WAIT_US (20 * SC_US_PER_S)
 #define CALL_MS 5000
@@ -42,6 +44,8 @@ static void open_rig(struct rig *r)
 					     .timeout_ms = CALL_MS,
 					     .call_ms = CALL_MS };
 	assert_int_equal(sc_versions_open(&r->o, &r->versions, &r->err), SC_OK);
+	assert_int_equal(sc_versions_start(r->versions, initial, INITIAL_N, &r->err),
+			 SC_OK);
 	assert_int_equal(sc_memcached_open(r->o.location, &r->link, &r->err), SC_OK);
 }
 
@@ -196,28 +200,23 @@ static void test_image_deleted(void **state)
 	close_rig(&r);
 }
 
-/* A name that somebody started is known to those who have read the root. */
+/* A name that somebody else started comes back, too, once its being there was noted. */
 static void test_started_name(void **state)
 {
 	static const char *const own[] = { "my_cache" };
+	struct sc_versions *other = NULL;
 	struct rig r;
 	struct sc_version before;
 	struct sc_version now;
 
 	(void)state;
 	open_rig(&r);
-	read_names(&r, (struct sc_version[NAMES]){ { .name = "" } });
-	struct sc_root root = get_root(&r);
-	struct sc_version v = { .name = "my_cache", .version = "AAAAAAA1" };
-	sc_version_set_put(&root.names, &v);
-	root.serial++;
-	set_root(&r, &root);
-	sc_root_release(&root);
+	assert_int_equal(sc_versions_open(&r.o, &other, &r.err), SC_OK);
+	assert_int_equal(sc_versions_start(other, own, 1, &r.err), SC_OK);
+	sc_versions_close(other);
 	assert_int_equal(sc_versions_get(r.versions, own, 1, &before, &r.err), SC_OK);
-	assert_string_equal(before.version, "AAAAAAA1");
+	assert_int_equal(sc_versions_remember(r.versions, &r.err), SC_OK);
 	delete_item(&r, ROOT);
-	struct sc_version all[NAMES];
-	read_names(&r, all);
 	assert_int_equal(sc_versions_get(r.versions, own, 1, &now, &r.err), SC_OK);
 	assert_false(is_same(&before, &now));
 	assert_int_equal(sc_invalidate_cache(r.versions, own, 1, &r.err), SC_OK);
@@ -241,6 +240,122 @@ static void test_other_incarnation(void **state)
 	set_root(&r, &root);
 	sc_root_release(&root);
 	assert_all_changed(&r, before);
+	close_rig(&r);
+}
+
+/* One step, by the store itself. */
+static enum sc_status step(struct rig *r, const char *name, enum sc_version_action action,
+			   const char *expected)
+{
+	const struct sc_version_step one = { name, action, expected };
+	const struct sc_version_change change = { .steps = &one, .n = 1, .actor = "x" };
+	void *store = NULL;
+	size_t changed = 0;
+
+	assert_int_equal(sc_store_memcached.open(&r->o, &store, &r->err), SC_OK);
+	enum sc_status status =
+		sc_store_memcached.change(store, &change, &changed, &r->err);
+	sc_store_memcached.close(store);
+	return status;
+}
+
+/* As it is in the root, whether that counts or not; version "": it is not. */
+static struct sc_version record_of(struct rig *r, const char *name)
+{
+	struct sc_root root = get_root(r);
+	const struct sc_version *found = sc_version_set_find(&root.names, name);
+	struct sc_version v = { .version = "" };
+
+	if (found)
+		v = *found;
+	sc_root_release(&root);
+	return v;
+}
+
+#define APPLIED "#site/0002_reports"
+
+/* Memory of another process: what migrations were applied is still true, all else begins
+ * anew, and so that everybody learns of it, the origin does. A step sees it as if it had
+ * begun anew before. */
+static void test_reserved_names(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		open_rig(&r);
+		assert_int_equal(step(&r, APPLIED, SC_START, ""), SC_OK);
+		struct sc_root root = get_root(&r);
+		struct sc_version applied = record_of(&r, APPLIED);
+		struct sc_version origin = record_of(&r, SC_ORIGIN);
+		struct sc_version acl = record_of(&r, "acl");
+		struct sc_version tiles = record_of(&r, "tiles");
+		root.incarnation ^= 1;
+		set_root(&r, &root);
+		sc_root_release(&root);
+		if (way == 0) {
+			assert_int_equal(step(&r, "acl", SC_RENEW, acl.version),
+					 SC_CHANGED);
+			assert_int_equal(step(&r, "tiles", SC_START, NULL), SC_EXISTS);
+			assert_int_equal(step(&r, APPLIED, SC_RENEW, ""), SC_CHANGED);
+			assert_string_equal(record_of(&r, "acl").version, acl.version);
+			assert_int_equal(step(&r, APPLIED, SC_MAKE, applied.version),
+					 SC_OK);
+		} else if (way == 1) {
+			assert_int_equal(step(&r, "acl", SC_RENEW, NULL), SC_OK);
+			assert_string_equal(record_of(&r, "acl").previous, acl.version);
+		} else {
+			assert_int_equal(step(&r, "acl", SC_STOP, NULL), SC_OK);
+			assert_string_equal(record_of(&r, "acl").version, "");
+		}
+		struct sc_version now = record_of(&r, APPLIED);
+		assert_true(is_same(&now, &applied));
+		assert_string_equal(now.changed_by, applied.changed_by);
+		assert_int_equal(now.changed_at_us, applied.changed_at_us);
+		assert_string_equal(record_of(&r, SC_ORIGIN).previous, origin.version);
+		assert_string_equal(record_of(&r, "tiles").previous, tiles.version);
+		close_rig(&r);
+	}
+}
+
+/* One commit and no more, if nothing was there before. */
+static void test_one_commit(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	delete_item(&r, ROOT);
+	long long before = server_number(r.server, "cmd_set");
+	assert_int_equal(step(&r, "reports", SC_START, ""), SC_OK);
+	assert_int_equal(server_number(r.server, "cmd_set") - before, 1);
+	assert_int_equal(strlen(record_of(&r, "reports").version), SC_VERSION_LEN);
+	close_rig(&r);
+}
+
+/* What does not fit is refused with a sentence, and nothing has happened. */
+static void test_too_many_names(void **state)
+{
+	static char texts[SC_ROOT_NAMES_MAX][SC_VERSION_NAME_MAX + 1];
+	static const char *many[SC_ROOT_NAMES_MAX];
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	for (int i = 0; i < SC_ROOT_NAMES_MAX; i++) {
+		(void)snprintf(texts[i], sizeof texts[i], "%0*d", SC_VERSION_NAME_MAX, i);
+		many[i] = texts[i];
+	}
+	/* Those that are there, and the origin. */
+	size_t room = SC_ROOT_NAMES_MAX - INITIAL_N - 1;
+	assert_int_equal(sc_versions_start(r.versions, many, room + 1, &r.err),
+			 SC_INVALID);
+	assert_non_null(strstr(r.err.text, "1024"));
+	struct sc_root root = get_root(&r);
+	assert_int_equal(root.names.n, INITIAL_N + 1);
+	sc_root_release(&root);
+	assert_int_equal(sc_versions_start(r.versions, many, room, &r.err), SC_OK);
+	assert_int_equal(sc_versions_stop(r.versions, many, room, &r.err), SC_OK);
 	close_rig(&r);
 }
 
@@ -457,6 +572,9 @@ int main(void)
 		cmocka_unit_test(test_image_deleted),
 		cmocka_unit_test(test_started_name),
 		cmocka_unit_test(test_other_incarnation),
+		cmocka_unit_test(test_reserved_names),
+		cmocka_unit_test(test_one_commit),
+		cmocka_unit_test(test_too_many_names),
 		cmocka_unit_test(test_image_of_other_incarnation),
 		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_replay_to_newcomer),

@@ -13,6 +13,7 @@
 
 #include "slidecache/clock.h"
 #include "slidecache/metrics.h"
+#include "src/version/versions.h"
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
 #include "tests/lib/redis_rig.h"
@@ -42,12 +43,9 @@ static void test_restart_empty(void **state)
 
 static void test_forgotten(void **state)
 {
-	static const char *const ways[] = { "FLUSHALL",
-					    "DEL exact:versions",
+	static const char *const ways[] = { "FLUSHALL", "DEL exact:versions",
 					    "HDEL exact:versions #server",
-					    "HSET exact:versions #server x",
-					    "HDEL exact:versions tiles",
-					    "HSET exact:versions tiles x" };
+					    "HSET exact:versions #server x" };
 	struct rig r;
 
 	(void)state;
@@ -58,11 +56,33 @@ static void test_forgotten(void **state)
 
 		free(server_ask(r.server, ways[i]));
 		rig_assert_new(&r, &tiles);
-		/* Unless only the one name was forgotten. */
-		if (i < 4)
-			rig_assert_new(&r, &seven);
-		else
-			rig_assert_same(&r, &seven);
+		rig_assert_new(&r, &seven);
+	}
+	rig_stop(&r);
+}
+
+/* What somebody takes out of the hash by hand is not versioned any more; what is no
+ * record is none. */
+static void test_taken_out(void **state)
+{
+	static const char *const ways[] = { "HDEL exact:versions tiles",
+					    "HSET exact:versions tiles x",
+					    "HSET exact:versions tiles \"\"" };
+	const char *const tiles[] = { "tiles" };
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	for (size_t i = 0; i < COUNT_OF(ways); i++) {
+		struct sc_version before = rig_version(&r, "tiles");
+		struct sc_version seven = rig_version(&r, "image/7");
+
+		free(server_ask(r.server, ways[i]));
+		assert_int_equal(rig_read(&r, "tiles", &before), SC_NOT_FOUND);
+		assert_int_equal(rig_invalidate(&r, "tiles"), SC_NOT_FOUND);
+		assert_int_equal(sc_versions_start(r.versions, tiles, 1, &r.err), SC_OK);
+		rig_assert_new(&r, &before);
+		rig_assert_same(&r, &seven);
 	}
 	rig_stop(&r);
 }
@@ -119,6 +139,127 @@ static void test_change_after_snapshot(void **state)
 	rig_assert_new(&r, &acl);
 	rig_assert_new(&r, &tiles);
 	rig_assert_new(&r, &seven);
+	rig_stop(&r);
+}
+
+/* One step, by the store itself. */
+static enum sc_status step(struct rig *r, const char *name, enum sc_version_action action,
+			   const char *expected)
+{
+	const struct sc_version_step one = { name, action, expected };
+	const struct sc_version_change change = { .steps = &one, .n = 1, .actor = "x" };
+	void *store = NULL;
+	size_t changed = 0;
+
+	assert_int_equal(sc_store_redis.open(&r->vo, &store, &r->err), SC_OK);
+	enum sc_status status = sc_store_redis.change(store, &change, &changed, &r->err);
+	sc_store_redis.close(store);
+	return status;
+}
+
+/* As the store has it; version "": there is none. */
+static struct sc_version record_of(struct rig *r, const char *name)
+{
+	struct sc_version v = { .version = "" };
+	void *store = NULL;
+	bool found = false;
+
+	assert_int_equal(sc_store_redis.open(&r->vo, &store, &r->err), SC_OK);
+	assert_int_equal(sc_store_redis.read(store, &name, 1, &v, &found, &r->err),
+			 SC_OK);
+	sc_store_redis.close(store);
+	return found ? v : (struct sc_version){ .version = "" };
+}
+
+#define APPLIED "#site/0002_reports"
+
+/* Another server's records: what migrations were applied is still true, all else begins
+ * anew, and so that everybody learns of it, the origin does. A step sees it as if it had
+ * begun anew before. */
+static void test_reserved_names(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int way = 0; way < 3; way++) {
+		rig_start(&r, NULL);
+		assert_int_equal(step(&r, APPLIED, SC_START, ""), SC_OK);
+		struct sc_version applied = record_of(&r, APPLIED);
+		struct sc_version origin = record_of(&r, SC_ORIGIN);
+		struct sc_version acl = rig_version(&r, "acl");
+		struct sc_version tiles = rig_version(&r, "tiles");
+		rig_tell(&r, "SAVE", OK);
+		server_kill(r.server);
+		server_start(r.server);
+		if (way == 0) {
+			assert_int_equal(step(&r, "acl", SC_RENEW, acl.version),
+					 SC_CHANGED);
+			assert_int_equal(step(&r, "tiles", SC_START, NULL), SC_EXISTS);
+			assert_int_equal(step(&r, APPLIED, SC_RENEW, ""), SC_CHANGED);
+			assert_int_equal(step(&r, APPLIED, SC_MAKE, applied.version),
+					 SC_OK);
+		} else if (way == 1) {
+			assert_int_equal(step(&r, "acl", SC_RENEW, NULL), SC_OK);
+			assert_string_equal(record_of(&r, "acl").previous, acl.version);
+		} else {
+			assert_int_equal(step(&r, "acl", SC_STOP, NULL), SC_OK);
+			assert_string_equal(record_of(&r, "acl").version, "");
+		}
+		struct sc_version now = record_of(&r, APPLIED);
+		assert_string_equal(now.version, applied.version);
+		assert_string_equal(now.changed_by, applied.changed_by);
+		assert_int_equal(now.changed_at_us, applied.changed_at_us);
+		assert_string_equal(record_of(&r, SC_ORIGIN).previous, origin.version);
+		rig_assert_new(&r, &tiles);
+		assert_string_equal(record_of(&r, "tiles").previous, tiles.version);
+		rig_stop(&r);
+	}
+}
+
+/* The field with the server's identity is no name, and no record whatever it holds. */
+static void test_server_field(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	struct sc_version tiles = rig_version(&r, "tiles");
+	assert_string_equal(record_of(&r, "#server").version, "");
+	assert_int_equal(step(&r, "#server", SC_MAKE, NULL), SC_INVALID);
+	assert_non_null(strstr(r.err.text, "#server"));
+	rig_assert_same(&r, &tiles);
+	free(server_ask(r.server,
+			"HSET exact:versions #server "
+			"\"\\x01AAAAAAA1\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00x\""));
+	rig_assert_new(&r, &tiles);
+	tiles = rig_version(&r, "tiles");
+	assert_string_equal(record_of(&r, "#server").version, "");
+	rig_assert_same(&r, &tiles);
+	rig_stop(&r);
+}
+
+/* Forgetting the images is one command, however many there are. */
+static void test_all_commands(void **state)
+{
+	long long before;
+	long long few;
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, NULL);
+	(void)rig_version(&r, "image/1");
+	before = server_number(r.server, "total_commands_processed");
+	assert_int_equal(sc_invalidate_all_caches(r.versions, &r.err), SC_OK);
+	few = server_number(r.server, "total_commands_processed") - before;
+	free(server_ask(
+		r.server,
+		"EVAL \"for i=1,20000 do redis.call('hset','exact:images',i,'x') end\""
+		" 0"));
+	before = server_number(r.server, "total_commands_processed");
+	assert_int_equal(sc_invalidate_all_caches(r.versions, &r.err), SC_OK);
+	assert_int_equal(server_number(r.server, "total_commands_processed") - before,
+			 few);
+	rig_tell(&r, "EXISTS exact:images", ":0\r\n");
 	rig_stop(&r);
 }
 
@@ -333,6 +474,9 @@ static void test_gone(void **state)
 	assert_int_equal(rig_read(&r, "tiles", &v), SC_UNAVAILABLE);
 	server_start(r.server);
 	rig_wait(&r);
+	/* A handle that has never seen any does not know which names there were. */
+	assert_int_equal(rig_read(&r, "tiles", &v), SC_NOT_FOUND);
+	rig_start_names(&r);
 	(void)rig_version(&r, "tiles");
 	rig_stop(&r);
 }
@@ -409,8 +553,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_restart_empty),
 		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_taken_out),
 		cmocka_unit_test(test_old_snapshot),
 		cmocka_unit_test(test_change_after_snapshot),
+		cmocka_unit_test(test_reserved_names),
+		cmocka_unit_test(test_server_field),
+		cmocka_unit_test(test_all_commands),
 		cmocka_unit_test(test_failover),
 		cmocka_unit_test(test_failover_under_connections),
 		cmocka_unit_test(test_replica_is_not_believed),

@@ -55,7 +55,7 @@ static void test_password(void **state)
 	struct rig r;
 
 	(void)state;
-	rig_start(&r, extra);
+	rig_start_bare(&r, extra);
 	expect_denied(&r);
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		reopen_as(&r, wrong[i]);
@@ -65,6 +65,7 @@ static void test_password(void **state)
 	assert_int_equal(rig_put(&r, "exact:v:a", "1"), SC_OK);
 	reopen_as(&r, "default:%72ose");
 	assert_int_equal(rig_look(&r, "exact:v:a", "1"), SC_OK);
+	rig_start_names(&r);
 	(void)rig_version(&r, "tiles");
 	rig_stop(&r);
 }

@@ -8,6 +8,7 @@
 
 #include "slidecache/clock.h"
 #include "tests/lib/check.h"
+#include "tests/lib/version_suite.h"
 
 void rig_open(struct rig *r, const char *location)
 {
@@ -29,11 +30,23 @@ void rig_close(struct rig *r)
 	sc_versions_close(r->versions);
 }
 
-void rig_start(struct rig *r, const char *const *extra)
+void rig_start_bare(struct rig *r, const char *const *extra)
 {
 	*r = (struct rig){ .server = server_new(SERVER_REDIS, extra) };
 	server_start(r->server);
 	rig_open(r, r->server->location);
+}
+
+void rig_start_names(struct rig *r)
+{
+	assert_int_equal(sc_versions_start(r->versions, initial, INITIAL_N, &r->err),
+			 SC_OK);
+}
+
+void rig_start(struct rig *r, const char *const *extra)
+{
+	rig_start_bare(r, extra);
+	rig_start_names(r);
 }
 
 void rig_stop(struct rig *r)

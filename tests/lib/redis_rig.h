@@ -21,6 +21,10 @@ struct rig {
 };
 
 /* A server with these further arguments, and handles on it. */
+void rig_start_bare(struct rig *r, const char *const *extra);
+/* Those of version_suite.h. */
+void rig_start_names(struct rig *r);
+/* Both. */
 void rig_start(struct rig *r, const char *const *extra);
 void rig_stop(struct rig *r);
 /* The handles alone. location outlives them. */

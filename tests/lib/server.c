@@ -144,10 +144,11 @@ static size_t memcached_len(struct sc_bytes s)
 
 	if (len == 0)
 		return 0;
-	if (memcmp(s.data, "VALUE ", 6) != 0 && memcmp(s.data, "STAT ", 5) != 0)
+	if (memcmp(s.data, "VALUE ", 6) != 0 && memcmp(s.data, "STAT ", 5) != 0 &&
+	    memcmp(s.data, "key=", 4) != 0)
 		return len;
-	const void *end = memmem(s.data, s.len, "\r\nEND\r\n", 7);
-	return end ? (size_t)((const unsigned char *)end - s.data) + 7 : 0;
+	const void *end = memmem(s.data, s.len, "\nEND\r\n", 6);
+	return end ? (size_t)((const unsigned char *)end - s.data) + 6 : 0;
 }
 
 /* NULL: nobody is there, or he went away. */

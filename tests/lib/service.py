@@ -134,6 +134,8 @@ def default_config(directory):
         "state_dir": f"{directory}/state",
         "cache_dir": f"{directory}/cache",
         "slides": {"root": f"{directory}/slides", "scan": True},
+        "migrations_dir": f"{directory}/migrations",
+        "migrate_on_start": True,
         "log": {"level": "info", "target": "stderr"},
     }
 

@@ -45,12 +45,16 @@ static int set_up(void **state)
 	} else {
 		f->location = check_path(f->dir, "a/versions");
 	}
+	f->memory = check_path(f->dir, "memory");
 	f->o = (struct sc_versions_options){ .backend = store->name,
 					     .location = f->location,
 					     .key_prefix = "exact",
 					     .timeout_ms = 2000,
-					     .call_ms = 2000 };
+					     .call_ms = 2000,
+					     .memory = f->memory };
 	open_versions(f);
+	assert_int_equal(sc_versions_start(f->versions, initial, INITIAL_N, &f->err),
+			 SC_OK);
 	*state = f;
 	return 0;
 }
@@ -66,6 +70,7 @@ static int tear_down(void **state)
 	}
 	check_rmdir(f->dir);
 	free(f->location);
+	free(f->memory);
 	free(f);
 	return 0;
 }

@@ -28,6 +28,7 @@ struct fixture {
 	const struct version_store *store;
 	char *dir;
 	char *location;
+	char *memory;	       /* the file of remembered names, which o names */
 	struct server *server; /* NULL without SERVER */
 	struct sc_versions_options o;
 	struct sc_versions *versions;
@@ -43,7 +44,7 @@ struct version_case {
 /* Runs each case on each store that has what it needs; returns main's result. */
 int run_version_cases(const char *suite, const struct version_case *cases, size_t n);
 
-/* The names of a new store, sorted. */
+/* The names that are started before each test, sorted. */
 #define INITIAL_N 4
 extern const char *const initial[INITIAL_N];
 

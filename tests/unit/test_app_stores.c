@@ -128,11 +128,102 @@ static void what_may_get_better_is_tried_again(void **state)
 	assert_int_equal(lines_with(" version store: "), TRIES);
 }
 
+static struct sc_app *open_logged(struct sc_conf *conf)
+{
+	struct sc_app *app = NULL;
+	struct sc_err err = { SC_OK, "" };
+
+	(void)unlink(path_in("log"));
+	assert_int_equal(sc_log_open(path_in("log"), SC_LOG_INFO, &err), SC_OK);
+	assert_int_equal(sc_app_open(conf, SC_APP_SERVE, &app, &err), SC_OK);
+	assert_non_null(app->versions);
+	return app;
+}
+
+static const char *no_header(const struct sc_request *rq, const char *name)
+{
+	(void)rq;
+	(void)name;
+	return NULL;
+}
+
+static int status_of(struct sc_app *app, const char *target)
+{
+	struct sc_request rq = { .method = SC_GET,
+				 .method_text = "GET",
+				 .uri = target,
+				 .remote_addr = "",
+				 .remote_user = "",
+				 .header = no_header,
+				 .arena = sc_arena_new() };
+	struct sc_response rs;
+	int status = 0;
+
+	sc_response_init(&rs);
+	sc_app_handle(app, &rq, &rs);
+	status = rs.status;
+	sc_response_release(&rs);
+	sc_arena_free(rq.arena);
+	return status;
+}
+
+#define LIST "/api/v1/images/images/"
+
+/* The versions are unknown then, which costs the caches, not the answers. */
+static void unapplied_migrations_are_said_once_in_a_while(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = open_logged(conf);
+
+	(void)state;
+	for (int i = 0; i < TRIES; i++)
+		assert_int_equal(status_of(app, LIST), 200);
+	assert_int_equal(lines_with("slidecachectl migrate"), 1);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
+static void start_names(struct sc_versions *v)
+{
+	static const char *const names[] = { "tiles", "thumbnails", "slides" };
+	struct sc_err err = { SC_OK, "" };
+
+	assert_int_equal(sc_versions_start(v, names, COUNT_OF(names), &err), SC_OK);
+}
+
+/* Once after the start, then when a request has seen that versions changed; never while
+ * one waits. */
+static void sweeps_when_versions_changed(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = open_logged(conf);
+	const char *name = "tiles";
+	struct sc_err err = { SC_OK, "" };
+
+	(void)state;
+	start_names(app->versions);
+	assert_int_equal(status_of(app, LIST), 200);
+	assert_true(app->sweep_due);
+	sc_app_idle(app);
+	assert_false(app->sweep_due);
+	assert_int_equal(status_of(app, LIST), 200);
+	assert_false(app->sweep_due);
+	assert_int_equal(sc_invalidate_cache(app->versions, &name, 1, &err), SC_OK);
+	assert_int_equal(status_of(app, LIST), 200);
+	assert_true(app->sweep_due);
+	sc_app_idle(app);
+	assert_false(app->sweep_due);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_options_are_said_once),
 		cmocka_unit_test(what_may_get_better_is_tried_again),
+		cmocka_unit_test(unapplied_migrations_are_said_once_in_a_while),
+		cmocka_unit_test(sweeps_when_versions_changed),
 	};
 
 	return cmocka_run_group_tests_name("app stores", tests, make_dir, remove_dir);

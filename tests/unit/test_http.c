@@ -101,6 +101,10 @@ static const struct sc_route table[] = {
 	{ SC_GET, "/list/", "list" },
 	{ SC_POST, "/list/", "create" },
 	{ SC_GET, "/rest/{*}", "rest" },
+	{ SC_GET, "/names/{*}/", "name" },
+	{ SC_PUT, "/names/{*}/", "start" },
+	{ SC_POST, "/names/{*}/change/", "change" },
+	{ SC_GET, "/files/{i}/{*}.txt", "text" },
 };
 
 static enum sc_status match(const char *path, enum sc_method m, struct sc_request *rq,
@@ -160,6 +164,76 @@ static void routes_refuse_what_is_not_theirs(void **state)
 	assert_string_equal(sc_methods_text(allowed, arena), "GET, HEAD, POST");
 	assert_int_equal(match("/list/", SC_POST, &rq, &allowed), SC_OK);
 	assert_string_equal(rq.route->detail, "create");
+}
+
+static void names_of_several_segments(void **state)
+{
+	static const struct {
+		enum sc_method method;
+		const char *path, *detail, *text;
+	} rows[] = {
+		{ SC_GET, "/rest/a", "rest", "a" },
+		{ SC_GET, "/rest/a/b/", "rest", "a/b" },
+		{ SC_GET, "/names/tiles", "name", "tiles" },
+		{ SC_GET, "/names/tiles/", "name", "tiles" },
+		{ SC_GET, "/names/image/7", "name", "image/7" },
+		{ SC_GET, "/names/image/7/", "name", "image/7" },
+		{ SC_PUT, "/names/a/b/c/", "start", "a/b/c" },
+		{ SC_POST, "/names/tiles/change", "change", "tiles" },
+		{ SC_POST, "/names/tiles/change/", "change", "tiles" },
+		{ SC_POST, "/names/image/7/change", "change", "image/7" },
+		{ SC_POST, "/names/image/7/change/", "change", "image/7" },
+		/* A name may end like the route. */
+		{ SC_GET, "/names/a/change/", "name", "a/change" },
+		{ SC_POST, "/names/a/change/change/", "change", "a/change" },
+		{ SC_POST, "/names/change/change", "change", "change" },
+	};
+	struct sc_request rq;
+	unsigned allowed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		if (match(rows[i].path, rows[i].method, &rq, &allowed) != SC_OK)
+			fail_msg("no route: %s", rows[i].path);
+		assert_string_equal(rq.route->detail, rows[i].detail);
+		assert_int_equal(rq.nargs, 1);
+		assert_int_equal(rq.args[0].kind, '*');
+		assert_string_equal(rq.args[0].text, rows[i].text);
+	}
+	assert_int_equal(match("/files/3/a/b.txt", SC_GET, &rq, &allowed), SC_OK);
+	assert_int_equal(rq.nargs, 2);
+	assert_int_equal(rq.args[0].number, 3);
+	assert_string_equal(rq.args[1].text, "a/b");
+}
+
+static void names_have_an_end(void **state)
+{
+	static const char *const bad[] = {
+		"/rest",
+		"/rest/",
+		"/names",
+		"/names/",
+		"/name/tiles/change/",
+		"/files/3/.txt",
+		"/files/3/a.txt/b",
+		"/files/0/a.txt",
+		"/files/3/a.tx",
+		"/files/3/a.txt.gz/",
+		"/files/a.txt",
+	};
+	struct sc_request rq;
+	unsigned allowed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (match(bad[i], SC_GET, &rq, &allowed) != SC_NOT_FOUND)
+			fail_msg("matched: %s", bad[i]);
+	/* No name is left, or it ends otherwise. */
+	assert_int_equal(match("/names/change/", SC_POST, &rq, &allowed), SC_METHOD);
+	assert_string_equal(sc_methods_text(allowed, arena), "GET, HEAD, PUT");
+	assert_int_equal(match("/names/a/xchange", SC_POST, &rq, &allowed), SC_METHOD);
+	assert_int_equal(match("/names/a/change", SC_DELETE, &rq, &allowed), SC_METHOD);
+	assert_string_equal(sc_methods_text(allowed, arena), "GET, HEAD, POST, PUT");
 }
 
 static void entity_tags(void **state)
@@ -264,6 +338,8 @@ int main(void)
 		cmocka_unit_test(query_parameters),
 		cmocka_unit_test(routes_match_with_and_without_slash),
 		cmocka_unit_test(routes_refuse_what_is_not_theirs),
+		cmocka_unit_test(names_of_several_segments),
+		cmocka_unit_test(names_have_an_end),
 		cmocka_unit_test(entity_tags),
 		cmocka_unit_test(response_heads),
 		cmocka_unit_test(chain_runs_in_order_and_again),

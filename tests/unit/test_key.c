@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "slidecache/cache.h"
+#include "cache/key.h"
 #include "tests/lib/cache_suite.h"
 
 static struct sc_err err;
@@ -139,6 +139,30 @@ static void test_random(void **state)
 	}
 }
 
+/* What was put together comes apart again, and nothing else does. */
+static void test_split(void **state)
+{
+	static const char *const bad[] = {
+		"",	"p",	"p:",	 "p:v",
+		"p:v:", "p::i", "::i",	 "::",
+		":v:",	":",	"p;v;i", "p:123456781234567812345678123456789:i",
+	};
+	struct sc_key_parts parts;
+
+	(void)state;
+	assert_true(sc_key_split(sc_bytes_str("exact:k3VbQ0aZ:tile/7~0"), &parts));
+	assert_true(sc_bytes_is(parts.prefix, "exact"));
+	assert_true(sc_bytes_is(parts.version, "k3VbQ0aZ"));
+	assert_true(sc_bytes_is(parts.item, "tile/7~0"));
+	assert_true(sc_key_split(sc_bytes_str(":12345678123456781234567812345678:i"),
+				 &parts));
+	assert_int_equal(parts.prefix.len, 0);
+	assert_int_equal(parts.version.len, 32);
+	assert_true(sc_bytes_is(parts.item, "i"));
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(sc_key_split(sc_bytes_str(bad[i]), &parts));
+}
+
 static void test_backend_names(void **state)
 {
 	(void)state;
@@ -155,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_readable),   cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_every_byte), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_random),	   cmocka_unit_test(test_backend_names),
+		cmocka_unit_test(test_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

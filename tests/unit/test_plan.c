@@ -29,13 +29,14 @@ static const struct sc_item tile = { .kind = SC_KIND_TILE,
 				     .row = 21,
 				     .format = SC_JPEG };
 
-static struct sc_plan plan_of(const struct sc_item *item, const char *version,
-			      const char *image_version)
+#define VERSION "VVVVVVVVIIIIIIII" /* the kind's, the image's */
+
+static struct sc_plan plan_of(const struct sc_item *item, const char *version)
 {
 	struct sc_plan plan;
 	struct sc_err err;
 
-	const struct sc_plan_versions versions = { version, image_version, 1 };
+	const struct sc_plan_versions versions = { version, 1 };
 
 	if (sc_item_plan(t.renderer, &t.image, item, &versions, &plan, &err))
 		fail_msg("%s", err.text);
@@ -44,7 +45,7 @@ static struct sc_plan plan_of(const struct sc_item *item, const char *version,
 
 static void text_is_readable_and_of_the_key_alphabet(void **state)
 {
-	struct sc_plan plan = plan_of(&tile, "VVVVVVVV", "IIIIIIII");
+	struct sc_plan plan = plan_of(&tile, VERSION);
 	char key[SC_KEY_MAX + 1];
 	struct sc_err err;
 
@@ -53,10 +54,29 @@ static void text_is_readable_and_of_the_key_alphabet(void **state)
 	assert_int_equal(strlen(plan.text), 25 + 16);
 	assert_string_equal(plan.mime, "image/jpeg");
 	assert_int_equal(
-		sc_cache_key("exact", "VVVVVVVV", sc_bytes_str(plan.text), key, &err),
+		sc_cache_key("exact", plan.version, sc_bytes_str(plan.text), key, &err),
 		SC_OK);
-	assert_int_equal(plan.etag[0], '"');
-	assert_memory_equal(plan.etag + 1, "VVVVVVVV-", 9);
+	assert_memory_equal(key, "exact:VVVVVVVVIIIIIIII:tile/7/1/1/14/20_21.jpeg~", 48);
+}
+
+/* The key names both versions, so they are not in the hash; the tag names them, too. */
+static void versions_are_in_key_and_tag_once(void **state)
+{
+	struct sc_plan base = plan_of(&tile, VERSION);
+	static const char *const others[] = { "WWWWWWWWIIIIIIII", "VVVVVVVVJJJJJJJJ" };
+
+	(void)state;
+	assert_string_equal(base.version, VERSION);
+	assert_memory_equal(base.etag, "\"" VERSION "-", 18);
+	assert_int_equal(strlen(base.etag), 1 + 16 + 1 + 16 + 1);
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		struct sc_plan other = plan_of(&tile, others[i]);
+
+		assert_string_equal(other.version, others[i]);
+		assert_string_equal(other.text, base.text);
+		assert_string_not_equal(other.etag, base.etag);
+	}
+	assert_string_equal(plan_of(&tile, "").version, "");
 }
 
 static void longest_item_still_is_a_key(void **state)
@@ -69,10 +89,11 @@ static void longest_item_still_is_a_key(void **state)
 	(void)state;
 	item.image = t.image.id = INT64_MAX;
 	item.level = item.col = item.row = INT64_MAX;
-	plan = plan_of(&item, "VVVVVVVV", "IIIIIIII");
-	assert_int_equal(sc_cache_key("a-prefix-of-thirty-two-bytes-len", "VVVVVVVV",
+	plan = plan_of(&item, VERSION);
+	assert_int_equal(sc_cache_key("a-prefix-of-thirty-two-bytes-len", plan.version,
 				      sc_bytes_str(plan.text), key, &err),
 			 SC_OK);
+	assert_true(strlen(key) <= 200);
 	assert_non_null(strchr(plan.text, '~'));
 	assert_int_equal(strlen(strchr(plan.text, '~')), 17);
 	t.image.id = 7;
@@ -81,7 +102,7 @@ static void longest_item_still_is_a_key(void **state)
 /* Every row changes one thing that decides the bytes. */
 static void every_input_makes_another_key(void **state)
 {
-	struct sc_plan base = plan_of(&tile, "VVVVVVVV", "IIIIIIII");
+	struct sc_plan base = plan_of(&tile, VERSION);
 	int64_t *const options[] = { &t.conf->deepzoom.tile_size,
 				     &t.conf->deepzoom.overlap,
 				     &t.conf->deepzoom.jpeg_quality,
@@ -96,33 +117,28 @@ static void every_input_makes_another_key(void **state)
 	items[3].row = 20;
 	items[4].format = SC_PNG;
 	for (size_t i = 0; i < COUNT_OF(items); i++)
-		assert_string_not_equal(plan_of(&items[i], "VVVVVVVV", "IIIIIIII").text,
-					base.text);
+		assert_string_not_equal(plan_of(&items[i], VERSION).text, base.text);
 	for (size_t i = 0; i < COUNT_OF(options); i++) {
 		(*options[i])++;
-		assert_string_not_equal(plan_of(&tile, "VVVVVVVV", "IIIIIIII").text,
-					base.text);
+		assert_string_not_equal(plan_of(&tile, VERSION).text, base.text);
 		(*options[i])--;
 	}
 	t.conf->deepzoom.limit_bounds = true;
-	assert_string_not_equal(plan_of(&tile, "VVVVVVVV", "IIIIIIII").text, base.text);
+	assert_string_not_equal(plan_of(&tile, VERSION).text, base.text);
 	t.conf->deepzoom.limit_bounds = false;
-	assert_string_not_equal(plan_of(&tile, "VVVVVVVV", "JJJJJJJJ").text, base.text);
-	assert_string_not_equal(plan_of(&tile, "VVVVVVVV", "JJJJJJJJ").etag, base.etag);
-	assert_string_not_equal(plan_of(&tile, "WWWWWWWW", "IIIIIIII").etag, base.etag);
-	assert_string_equal(plan_of(&tile, "VVVVVVVV", "IIIIIIII").etag, base.etag);
+	assert_string_equal(plan_of(&tile, VERSION).etag, base.etag);
 }
 
 static void another_file_makes_another_key(void **state)
 {
-	struct sc_plan before = plan_of(&tile, "VVVVVVVV", "IIIIIIII");
+	struct sc_plan before = plan_of(&tile, VERSION);
 	char *other = check_path(t.dir, "other");
 	struct sc_plan after;
 
 	(void)state;
 	check_write(other, "same", 4);
 	assert_int_equal(rename(other, t.file), 0);
-	after = plan_of(&tile, "VVVVVVVV", "IIIIIIII");
+	after = plan_of(&tile, VERSION);
 	assert_string_not_equal(after.text, before.text);
 	assert_string_not_equal(after.etag, before.etag);
 	free(other);
@@ -130,7 +146,7 @@ static void another_file_makes_another_key(void **state)
 
 static void planes_that_are_not_there(void **state)
 {
-	const struct sc_plan_versions none = { "", "", 0 };
+	const struct sc_plan_versions none = { "", 0 };
 	struct sc_item item = tile;
 	struct sc_plan plan;
 	struct sc_err err;
@@ -183,6 +199,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(text_is_readable_and_of_the_key_alphabet,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(versions_are_in_key_and_tag_once, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(longest_item_still_is_a_key, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(every_input_makes_another_key, set_up,

@@ -3,9 +3,11 @@
  * The items that versions on memcached are kept in (src/version/root_record.h): what was
  * written is read, and nothing else is.
  */
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "slidecache/hash.h"
 #include "src/version/root_record.h"
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
@@ -15,7 +17,8 @@ static const struct sc_bytes image_key = { (const unsigned char *)"exact:image/7
 
 static struct sc_version version_of(const char *name, const char *version)
 {
-	struct sc_version v = { .changed_at_us = 1700000000123456,
+	struct sc_version v = { .previous = "Previou0",
+				.changed_at_us = 1700000000123456,
 				.changed_by = "slidecachectl (root)" };
 
 	(void)snprintf(v.name, sizeof v.name, "%s", name);
@@ -40,6 +43,8 @@ static struct sc_root sample_root(void)
 	put(&root.names, "tiles", "AAAAAAA1");
 	put(&root.names, "acl", "AAAAAAA2");
 	put(&root.names, "slides", "AAAAAAA3");
+	put(&root.names, "#origin", "AAAAAAA6");
+	put(&root.names, "#site/0002_reports", "AAAAAAA7");
 	put(&root.pending, "image/7", "AAAAAAA4");
 	put(&root.pending, "image/10", "AAAAAAA5");
 	return root;
@@ -49,6 +54,7 @@ static void assert_same_version(const struct sc_version *a, const struct sc_vers
 {
 	assert_string_equal(a->name, b->name);
 	assert_string_equal(a->version, b->version);
+	assert_string_equal(a->previous, b->previous);
 	assert_string_equal(a->changed_by, b->changed_by);
 	assert_true(a->changed_at_us == b->changed_at_us);
 }
@@ -109,6 +115,13 @@ static void test_root(void **state)
 	sc_root_release(&back);
 }
 
+static void fill_actors(struct sc_version_set *set)
+{
+	for (size_t i = 0; i < set->n; i++)
+		memset(set->items[i].changed_by, 'x',
+		       sizeof set->items[i].changed_by - 1);
+}
+
 /* The largest root there may be fits into an item of memcached's default size. */
 static void test_largest(void **state)
 {
@@ -126,9 +139,8 @@ static void test_largest(void **state)
 		(void)snprintf(name, sizeof name, "image/%lld", INT64_MAX - i * 1LL);
 		put(&root.pending, name, "AAAAAAA1");
 	}
-	for (size_t i = 0; i < root.pending.n; i++)
-		memset(root.pending.items[i].changed_by, 'x',
-		       sizeof root.pending.items[i].changed_by - 1);
+	fill_actors(&root.names);
+	fill_actors(&root.pending);
 	sc_root_encode(&root, root_key, &stored);
 	assert_in_range(stored.len, 1, 1000000);
 	assert_true(sc_root_decode(sc_buf_bytes(&stored), root_key, &back));
@@ -160,6 +172,49 @@ static void test_image(void **state)
 	assert_true(back.serial == image.serial);
 	assert_string_equal(back.base, image.base);
 	assert_same_version(&back.version, &image.version);
+}
+
+/* The end of an item: the checksum of it and its key. */
+static void close_item(struct sc_buf *item, struct sc_bytes key)
+{
+	uint64_t both[] = { sc_hash64(sc_buf_bytes(item)), sc_hash64(key) };
+	uint64_t sum = htole64(sc_hash64(sc_bytes_of(both, sizeof both)));
+
+	sc_buf_append(item, &sum, sizeof sum);
+}
+
+/* Items as they were stored before records had a previous version. */
+static void test_format_1(void **state)
+{
+	static const char head[] = "SCR1\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"
+				   "\3\0\0\0\0\0\0\0aZ09bY18\1\0\0\0\5tiles\x1b";
+	static const char record[] = "\1AAAAAAA1\0\1\0\0\0\0\0\0ctl (root)";
+	static const char image_head[] = "SCI1\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0"
+					 "aZ09bY18";
+	struct sc_version want = { .name = "tiles",
+				   .version = "AAAAAAA1",
+				   .changed_at_us = 256,
+				   .changed_by = "ctl (root)" };
+	SC_AUTO_BUF stored = SC_BUF_INIT;
+	SC_AUTO_BUF image_stored = SC_BUF_INIT;
+	struct sc_image_record image;
+	struct sc_root root;
+
+	(void)state;
+	sc_buf_append(&stored, head, sizeof head - 1);
+	sc_buf_append(&stored, record, sizeof record - 1);
+	close_item(&stored, root_key);
+	assert_true(sc_root_decode(sc_buf_bytes(&stored), root_key, &root));
+	assert_int_equal(root.names.n, 1);
+	assert_same_version(&root.names.items[0], &want);
+	sc_root_release(&root);
+	sc_buf_append(&image_stored, image_head, sizeof image_head - 1);
+	sc_buf_append(&image_stored, record, sizeof record - 1);
+	close_item(&image_stored, image_key);
+	assert_true(sc_image_record_decode(sc_buf_bytes(&image_stored), image_key,
+					   "image/7", &image));
+	(void)snprintf(want.name, sizeof want.name, "image/7");
+	assert_same_version(&image.version, &want);
 }
 
 /* Either of the two kinds of items, so that both go through the same. */
@@ -307,7 +362,7 @@ int main(void)
 		cmocka_unit_test(test_largest),	  cmocka_unit_test(test_image),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),
 		cmocka_unit_test(test_swapped),	  cmocka_unit_test(test_wrong_contents),
-		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_noise),	  cmocka_unit_test(test_format_1),
 	};
 
 	return cmocka_run_group_tests_name("root record", tests, NULL, NULL);

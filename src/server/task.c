@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When a task is due, and how its process begins, see task.h.
+ */
+#include "task.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "slidecache/log.h"
+
+#define NICENESS 10
+
+void sc_task_init(struct sc_task *t, const char *name, int64_t every_us, int64_t due_us)
+{
+	*t = (struct sc_task){ name, every_us, 0, due_us };
+}
+
+void sc_task_ask(struct sc_task *t, int64_t now_us)
+{
+	t->due_us = now_us;
+}
+
+bool sc_task_is_due(const struct sc_task *t, int64_t now_us)
+{
+	return t->pid == 0 && t->due_us <= now_us;
+}
+
+void sc_task_started(struct sc_task *t, pid_t pid)
+{
+	t->pid = pid;
+	t->due_us = INT64_MAX;
+}
+
+static int64_t after_interval(const struct sc_task *t, int64_t now_us)
+{
+	return t->every_us == 0 ? INT64_MAX : now_us + t->every_us;
+}
+
+void sc_task_ended(struct sc_task *t, int status, int64_t now_us)
+{
+	bool asked = t->due_us != INT64_MAX;
+
+	if (WIFSIGNALED(status))
+		sc_log_error("%s: ended by signal %d", t->name, WTERMSIG(status));
+	t->pid = 0;
+	t->due_us = asked ? now_us : after_interval(t, now_us);
+}
+
+bool sc_task_begin(pid_t master)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setpriority(PRIO_PROCESS, 0, NICENESS);
+	return getppid() == master;
+}

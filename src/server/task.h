@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task: what is done beside the workers once in a while, in a child of the master.
+ *
+ * At first, after each interval and when asked; never two at once. The master forks it
+ * and hears of its end; the work itself is in the child, with low priority. Pure but for
+ * sc_task_begin.
+ */
+#ifndef SC_SERVER_TASK_H
+#define SC_SERVER_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sc_task {
+	const char *name; /* for the log */
+	int64_t every_us; /* 0: once, and when asked */
+	pid_t pid;	  /* 0: none runs */
+	int64_t due_us;	  /* monotonic; INT64_MAX: when asked, or while one runs */
+};
+
+/* due_us: when for the first time. */
+void sc_task_init(struct sc_task *t, const char *name, int64_t every_us, int64_t due_us);
+/* As soon as possible: now, or when the running one has ended. */
+void sc_task_ask(struct sc_task *t, int64_t now_us);
+bool sc_task_is_due(const struct sc_task *t, int64_t now_us);
+void sc_task_started(struct sc_task *t, pid_t pid);
+/* Its process ended: the next one is due after the interval, or was asked for. */
+void sc_task_ended(struct sc_task *t, int status, int64_t now_us);
+/* In the child, first: ends with the master, takes signals again, stands back. False: the
+ * master is gone already. */
+bool sc_task_begin(pid_t master);
+
+#endif
