@@ -46,9 +46,10 @@ SC_MUST enum sc_status sc_app_explain(struct sc_app *a, const char *url,
  * strings are the configuration's. */
 struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i);
 /* Opens the version store of the configuration: the one place that knows its options.
- * timeout_ms: how long a change may take. */
-SC_MUST enum sc_status sc_app_versions_open(const struct sc_conf *conf, int timeout_ms,
-					    struct sc_versions **out, struct sc_err *err);
+ * read_ms, change_ms: how long a read, a change may take; 0: as requests' reads. */
+SC_MUST enum sc_status sc_app_versions_open(const struct sc_conf *conf, int read_ms,
+					    int change_ms, struct sc_versions **out,
+					    struct sc_err *err);
 /* Maps this machine's ledger, see ledger.h; a failure is a log line. */
 void sc_app_map_ledger(const struct sc_conf *conf);
 

@@ -21,7 +21,7 @@ static void open_versions(struct sc_app *a)
 
 	if (a->versions || a->versions_refused)
 		return;
-	if (sc_app_versions_open(a->conf, VERSIONS_TIMEOUT_MS, &a->versions, &err) ==
+	if (sc_app_versions_open(a->conf, 0, VERSIONS_TIMEOUT_MS, &a->versions, &err) ==
 		    SC_OK &&
 	    (a->use == SC_APP_LOOK ||
 	     sc_settle_versions(a->conf, a->versions, &err) == SC_OK))

@@ -198,12 +198,13 @@ struct stores {
 	struct sc_cache *caches[SC_CONF_CACHES];
 };
 
-#define TIMEOUT_MS 1000 /* of a change: a read may have to make a missing version */
+#define TIMEOUT_MS 1000 /* nobody waits */
 
 static enum sc_status open_stores(const struct sc_conf *conf, struct stores *s,
 				  struct sc_err *err)
 {
-	enum sc_status status = sc_app_versions_open(conf, TIMEOUT_MS, &s->versions, err);
+	enum sc_status status =
+		sc_app_versions_open(conf, TIMEOUT_MS, TIMEOUT_MS, &s->versions, err);
 
 	for (int i = 0; i < SC_CONF_CACHES && !status; i++) {
 		struct sc_cache_options o = sc_app_cache_options(conf, i);

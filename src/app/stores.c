@@ -28,16 +28,17 @@ struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i)
 	};
 }
 
-enum sc_status sc_app_versions_open(const struct sc_conf *conf, int timeout_ms,
-				    struct sc_versions **out, struct sc_err *err)
+enum sc_status sc_app_versions_open(const struct sc_conf *conf, int read_ms,
+				    int change_ms, struct sc_versions **out,
+				    struct sc_err *err)
 {
 	SC_AUTO_BUF memory = SC_BUF_INIT;
 	struct sc_versions_options o = {
 		.backend = conf->versions.backend,
 		.location = conf->versions.location,
 		.key_prefix = conf->versions.key_prefix,
-		.timeout_ms = timeout_ms,
-		.call_ms = (int)conf->versions.timeout_ms,
+		.timeout_ms = change_ms,
+		.call_ms = read_ms > 0 ? read_ms : (int)conf->versions.timeout_ms,
 	};
 
 	sc_buf_printf(&memory, "%s/versions.names", conf->state_dir);

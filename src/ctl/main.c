@@ -81,7 +81,8 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 	enum sc_status status = sc_log_open("stderr", SC_LOG_ERROR, err);
 
 	if (!status)
-		status = sc_app_versions_open(ctl->conf, SC_CTL_WAIT_MS, out, err);
+		status = sc_app_versions_open(ctl->conf, SC_CTL_WAIT_MS, SC_CTL_WAIT_MS,
+					      out, err);
 	if (status)
 		return status;
 	sc_versions_set_actor(*out, ctl->actor);

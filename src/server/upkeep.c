@@ -201,7 +201,8 @@ static bool keep_versions(struct sc_upkeep *u)
 {
 	struct sc_versions *v = NULL;
 	struct sc_err err = { SC_OK, "" };
-	enum sc_status status = sc_app_versions_open(u->conf, CHANGE_MS, &v, &err);
+	enum sc_status status =
+		sc_app_versions_open(u->conf, CHANGE_MS, CHANGE_MS, &v, &err);
 
 	if (status == SC_OK)
 		status = sc_versions_remember(v, &err);

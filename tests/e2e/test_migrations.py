@@ -127,8 +127,8 @@ def test_what_is_dropped_in_later_is_not_applied_by_itself():
         path = live.put_text("0003_bad.json", "{")
         wait_for(lambda: live.lines(str(path)), "the bad one is named", 20)
         live.wait_for_upkeep()
-        path.unlink()
         live.put("0004_more.json")
+        path.unlink()
         wait_for(lambda: live.lines("0002_reports, site.0004_more;"), "both are named", 20)
         for what in ("not applied: site.0002_reports;", str(path)):
             assert len(live.lines(what)) == 1, live.log()
