@@ -122,6 +122,7 @@ export SLIDES ?=
 export PORT ?= 8080
 export BACKEND ?= embedded
 export LOCATION ?=
+export HTPASSWD ?=
 run: export BUILD := $(BUILD)
 
 www:
@@ -189,7 +190,7 @@ install: all www install-lib
 
 # What has its place outside of PREFIX.
 install-system:
-	install -d $(DESTDIR)/etc/slidecache $(DESTDIR)/lib/systemd/system \
+	install -d $(DESTDIR)/etc/slidecache/migrations $(DESTDIR)/lib/systemd/system \
 		$(DESTDIR)/usr/lib/sysusers.d
 	[ -e $(DESTDIR)/etc/slidecache/slidecache.json ] || \
 		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
@@ -202,7 +203,8 @@ install-system:
 
 help:
 	@echo 'make                  build (no network)'
-	@echo 'make run              install packages, build, serve slides: SLIDES= PORT=8080'
+	@echo 'make run              install packages, build, serve slides; its variables:'
+	@echo '                      SLIDES= PORT=8080 BACKEND= LOCATION= HTPASSWD='
 	@echo 'make check            install packages, build, run all tests, plain and as "asan"'
 	@echo 'make check-quick      lint, most C tests and routes, under a minute'
 	@echo 'make check-long       the tests with their full figures'

@@ -28,6 +28,10 @@ enum sc_right { SC_RIGHT_NONE, SC_RIGHT_READ, SC_RIGHT_MANAGE };
 struct sc_access_options {
 	const char *htpasswd_file; /* NULL or "": none */
 	bool trust_remote_user;
+	/* A lock file, so that of all processes one looks at a password and one waits for
+	 * it, the others are sent away: guesses must not take processors and workers from
+	 * those who only read. NULL or "": none. Copied. */
+	const char *lock_file;
 };
 
 struct sc_access;

@@ -24,8 +24,12 @@ SC_MUST enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use u
 void sc_app_close(struct sc_app *a);
 /* Always leaves a complete response: errors become a status and {"detail": "..."}. */
 void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *rs);
-/* Once in a while, between two requests: opens stores that could not be opened before,
- * closes slides that nobody asked for lately. */
+/* After each request, once its answer has been sent: looks for what versions left behind
+ * when one has changed. At once for a change that this process made; for what it noticed
+ * no sooner than a second after the look before. Else it costs nothing. */
+void sc_app_after(struct sc_app *a);
+/* Once in a while, between two requests: makes up for what of that is left, opens stores
+ * that could not be opened before, closes slides that nobody asked for lately. */
 void sc_app_idle(struct sc_app *a);
 
 /*
@@ -50,7 +54,8 @@ struct sc_cache_options sc_app_cache_options(const struct sc_conf *conf, int i);
 SC_MUST enum sc_status sc_app_versions_open(const struct sc_conf *conf, int read_ms,
 					    int change_ms, struct sc_versions **out,
 					    struct sc_err *err);
-/* Maps this machine's ledger, see ledger.h; a failure is a log line. */
+/* Maps this machine's ledger, see ledger.h, if it is not; that this begins to fail is a
+ * log line. */
 void sc_app_map_ledger(const struct sc_conf *conf);
 
 /*

@@ -190,12 +190,21 @@ bool sc_cache_stores(const struct sc_cache *c);
  * evicted, once it knows of them:
  *
  * sc_cache_groups calls visit once for each version text that entries are stored under,
- * with the item of one of them (both valid during the call); on a server never.
+ * with the item of one of them (both valid during the call), and whether that text is
+ * retired; on a server never.
  * sc_cache_retire says that nothing is stored under versions that begin with version and
- * will be asked for. Both cost no more with more entries. What is stored under it later
- * (a render that began before) is found by the next look.
+ * will be asked for. Both cost no more with more entries. From then on no call finds what
+ * is there, even if the versions were those once more, until all of it is reclaimed. What
+ * is stored under it later (a render that began before) is found by the next look.
+ *
+ * The service does both for all texts with its key_prefix that it finds: it takes texts
+ * of 8, 16, 24 or 32 characters for versions (SC_VERSION_LEN each, as sc_version_text
+ * makes them) and leaves others alone. A version in a text is one of a name, or of the
+ * image that the item names: KIND/ID/..., KIND/ID~... So a text has one image's version
+ * at most, and its items name the image.
  */
-typedef void (*sc_cache_group_fn)(void *arg, const char *version, const char *item);
+typedef void (*sc_cache_group_fn)(void *arg, const char *version, const char *item,
+				  bool retired);
 SC_MUST enum sc_status sc_cache_groups(struct sc_cache *c, sc_cache_group_fn visit,
 				       void *arg, struct sc_err *err);
 SC_MUST enum sc_status sc_cache_retire(struct sc_cache *c, const char *version,

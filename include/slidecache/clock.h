@@ -16,5 +16,8 @@ void sc_sleep_us(int64_t us);
 #define SC_TIME_LEN 32
 /* "2026-01-02T03:04:05.678901" (UTC, no zone: what EXACT's clients parse). */
 void sc_time_text(int64_t wall_us, char out[SC_TIME_LEN]);
+/* The same with its zone, "2026-01-02T03:04:05.678901Z": wherever EXACT's clients do not
+ * look. */
+void sc_time_text_utc(int64_t wall_us, char out[SC_TIME_LEN]);
 
 #endif

@@ -31,8 +31,9 @@ struct sc_held {
 };
 
 /* Maps path, made when it is missing or no ledger (its folder is to be there). Before any
- * other call; again for another file. A process that may only read it counts in a copy of
- * its own. On failure counting goes on in memory. */
+ * other call; again for another file, and once in a while for this one, which somebody
+ * may have removed. A process that may only read it counts in a copy of
+ * its own. On failure counting goes on where it was. */
 SC_MUST enum sc_status sc_ledger_map(const char *path, struct sc_err *err);
 
 /* version: of a key, 1 to 32 bytes. until_us: wall clock after which nothing of it is
@@ -43,8 +44,8 @@ void sc_ledger_remove(struct sc_bytes version, uint64_t bytes);
 /* From now on what is stored under the version (SC_VERSION_LEN bytes; as any part of a
  * text) is unreachable because of it. Again: no difference. */
 void sc_ledger_orphan(const char *version);
-/* So is everything that is in the ledger now; by the first version of each text. */
-void sc_ledger_orphan_all(void);
+/* So is everything whose first version is none of these n; by that version. */
+void sc_ledger_orphan_others(const char *const *current, size_t n);
 /* The rows of this very text are: see sc_cache_retire. */
 void sc_ledger_orphan_text(struct sc_bytes version);
 

@@ -34,7 +34,8 @@ extern "C" {
 	X(WORKER_STARTS, "worker_starts", "workers forked")                              \
 	X(WORKER_DEATHS, "worker_deaths", "workers that ended abnormally")               \
 	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline")  \
-	X(INVALIDATIONS, "invalidations", "names that got a new version")                \
+	X(INVALIDATIONS, "invalidations",                                                \
+	  "names that got a new version through the service")                            \
 	X(VERSION_ERRORS, "version_errors", "version store out of reach")
 
 enum sc_metric {
@@ -64,7 +65,7 @@ enum sc_metric {
 	X(REJECTS, "rejects", "entries found that did not verify")                       \
 	X(TOO_LARGE, "too_large", "values over the limit, not stored")                   \
 	X(BUSY, "busy", "stores skipped because the store was busy")                     \
-	X(EVICTIONS, "evictions", "entries evicted")                                     \
+	X(EVICTIONS, "evictions", "entries evicted, those that were reclaimed included") \
 	X(RECLAIMED, "reclaimed", "entries evicted that no current version could reach")
 
 enum sc_cache_metric {

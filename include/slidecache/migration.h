@@ -8,8 +8,11 @@
  * of a cache. Reversing it runs the opposite operations backwards; what is started
  * (again) has a version it never had before.
  *
- *  - Order: by app ("slidecache" first) and name, but what a migration depends on comes
- *    before it. The order of a set is always the same.
+ *  - Order: what a migration depends on comes before it; an app's migrations are in the
+ *    order of their names, and of several that could be next, that of the first app is
+ *    ("slidecache", then by name). A name's order gives way only to dependencies: to the
+ *    app's own, or where two apps need each other's later migrations. The order of a set
+ *    is always the same.
  *  - A set is checked as a whole when it is made: unknown dependencies, cycles, a name
  *    twice, a cache that is started twice or stopped before it was started, are
  *    SC_INVALID, with the file (or the migration) and the reason, before anything is
@@ -22,8 +25,13 @@
  * A file of a folder of migrations, NNNN_name.json (app "site"), or APP/NNNN_name.json:
  *
  *	{"dependencies": [["slidecache", "0001_initial"]],
- *	 "operations": [{"StartCacheVersioning": "reports"},
- *			{"StopCacheVersioning": "old_reports"}]}
+ *	 "operations": [{"StartCacheVersioning": "reports"}]}
+ *
+ * is 0002_reports.json. 0003_findings.json retires what it started, for another:
+ *
+ *	{"dependencies": [["site", "0002_reports"]],
+ *	 "operations": [{"StopCacheVersioning": "reports"},
+ *			{"StartCacheVersioning": "findings"}]}
  *
  * Both keys are optional, any other is refused. Names of apps are [a-z0-9_-]{1,40}, of
  * migrations [0-9]{4}_[a-z0-9_-]{1,60}. Other files of the folder (README, *.json~, names

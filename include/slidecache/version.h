@@ -29,6 +29,7 @@
 #ifndef SLIDECACHE_VERSION_H
 #define SLIDECACHE_VERSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "slidecache/bytes.h"
@@ -85,6 +86,8 @@ SC_MUST enum sc_status sc_versions_get(struct sc_versions *v, const char *const 
 /* All, sorted by name. *out is allocated with malloc; the caller frees it. */
 SC_MUST enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out,
 					size_t *n, struct sc_err *err);
+/* Whether that has image/ID, too. */
+bool sc_versions_list_has_images(const struct sc_versions *v);
 /* Who changes from now on: recorded as changed_by. Default, and with NULL again:
  * "PROGRAM (USER)". */
 void sc_versions_set_actor(struct sc_versions *v, const char *actor);
@@ -112,7 +115,8 @@ SC_MUST enum sc_status sc_versions_remember(struct sc_versions *v, struct sc_err
  * The version argument of sc_cache_get, sc_cache_set ... for a result that depends on
  * several versioned caches: the versions of all (n is 1 to SC_VERSIONS_IN_KEY), one after
  * the other. A change of any of them makes what is stored under it unreachable. Read them
- * with one sc_versions_get. Pure.
+ * with one sc_versions_get. Pure. What the service is to keep house of has such texts and
+ * no others: see sc_cache_groups.
  */
 void sc_version_text(const struct sc_version *v, size_t n,
 		     char out[SC_VERSION_TEXT_MAX + 1]);
@@ -128,8 +132,12 @@ SC_MUST enum sc_status sc_version_name_check(const char *name, struct sc_err *er
 /* Appends {"version", "changed_at", "changed_by", "orphaned_entries", "orphaned_bytes"}:
  * the last two by ledger.h. */
 void sc_version_json(const struct sc_version *v, struct sc_buf *out);
+/* Appends {NAME: that, ...} of n of them; of many it takes far less time. */
+void sc_versions_json(const struct sc_version *v, size_t n, struct sc_buf *out);
 /* "image/ID" */
 void sc_version_image_name(int64_t id, char out[SC_VERSION_NAME_MAX + 1]);
+/* The ID of "image/ID", as sc_version_image_name writes it; 0: name is no such. */
+int64_t sc_version_image_id(const char *name);
 
 #ifdef __cplusplus
 }

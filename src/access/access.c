@@ -6,16 +6,24 @@
 #include "slidecache/access.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "access/basic.h"
 #include "access/htpasswd.h"
 #include "slidecache/bytes.h"
+#include "slidecache/filelock.h"
 #include "slidecache/hash.h"
 
 struct sc_access {
 	struct sc_htpasswd *users; /* NULL: no file is configured */
 	bool trust_remote_user;
+	char *lock_file; /* NULL: none */
+	int lock;	 /* -1: not open */
 };
+
+/* Bytes of the lock file: whose turn it is, and who comes next. */
+enum { TURN, NEXT };
+#define TURN_MS 2000
 
 static bool has_file(const struct sc_access_options *o)
 {
@@ -28,6 +36,8 @@ struct sc_access *sc_access_new(const struct sc_access_options *o)
 
 	a->users = has_file(o) ? sc_htpasswd_new(o->htpasswd_file) : NULL;
 	a->trust_remote_user = o->trust_remote_user;
+	a->lock_file = o->lock_file && *o->lock_file ? sc_strdup(o->lock_file) : NULL;
+	a->lock = -1;
 	return a;
 }
 
@@ -36,6 +46,9 @@ void sc_access_free(struct sc_access *a)
 	if (!a)
 		return;
 	sc_htpasswd_free(a->users);
+	free(a->lock_file);
+	if (a->lock >= 0)
+		(void)close(a->lock);
 	free(a);
 }
 
@@ -66,6 +79,33 @@ static enum sc_status check_remote(const char *name, char user[SC_USER_MAX + 1],
 	return SC_OK;
 }
 
+/* Where no lock is to be had everybody has a turn: managers are not locked out. */
+static enum sc_status take_turn(struct sc_access *a, struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (a->lock < 0 && a->lock_file)
+		SC_IGNORE(sc_filelock_open(a->lock_file, &a->lock, err));
+	if (a->lock < 0)
+		return SC_OK;
+	status = sc_filelock_take(a->lock, NEXT, 0, NULL, err);
+	if (status == SC_OK) {
+		status = sc_filelock_take(a->lock, TURN, TURN_MS, NULL, err);
+		sc_filelock_drop(a->lock, NEXT);
+	}
+	if (status == SC_TIMEOUT)
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "managing: others' passwords are being checked; try "
+			       "again");
+	return SC_OK;
+}
+
+static void end_turn(const struct sc_access *a)
+{
+	if (a->lock >= 0)
+		sc_filelock_drop(a->lock, TURN);
+}
+
 static enum sc_status check_password(struct sc_access *a, const struct sc_basic *basic,
 				     struct sc_err *err)
 {
@@ -73,7 +113,11 @@ static enum sc_status check_password(struct sc_access *a, const struct sc_basic 
 		err->status = SC_UNAVAILABLE;
 		return sc_fail_in(err, "managing");
 	}
-	if (!sc_htpasswd_matches(a->users, basic->user, basic->password))
+	if (take_turn(a, err) != SC_OK)
+		return err->status;
+	bool matches = sc_htpasswd_matches(a->users, basic->user, basic->password);
+	end_turn(a);
+	if (!matches)
 		return sc_fail(err, SC_STRANGER,
 			       "managing: the user or the password is wrong");
 	return SC_OK;

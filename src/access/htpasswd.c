@@ -12,6 +12,7 @@
 #include "access/basic.h"
 #include "access/password.h"
 #include "slidecache/clock.h"
+#include "slidecache/file.h"
 #include "slidecache/hash.h"
 #include "slidecache/log.h"
 
@@ -96,31 +97,18 @@ static enum sc_status check_file(int fd, struct stat *st, struct sc_err *err)
 	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
 		return sc_fail(err, SC_INVALID,
 			       "access.htpasswd_file: is no regular file");
-	if (st->st_size > FILE_BYTES_MAX)
-		return sc_fail(err, SC_INVALID,
-			       "access.htpasswd_file: is larger than %d bytes",
-			       FILE_BYTES_MAX);
 	return SC_OK;
 }
 
-/* All that is there, which may be more than its size says while somebody writes. */
 static enum sc_status read_text(int fd, struct sc_buf *out, struct sc_err *err)
 {
-	sc_buf_reserve(out, FILE_BYTES_MAX + 1);
-	while (out->len <= FILE_BYTES_MAX) {
-		ssize_t n = read(fd, out->data + out->len, FILE_BYTES_MAX + 1 - out->len);
+	enum sc_status status = sc_file_read(fd, FILE_BYTES_MAX, out, err);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return sc_fail(err, SC_UNAVAILABLE, "access.htpasswd_file: %s",
-				       strerror(errno));
-		if (n == 0)
-			return SC_OK;
-		out->len += (size_t)n;
-	}
-	return sc_fail(err, SC_INVALID, "access.htpasswd_file: is larger than %d bytes",
-		       FILE_BYTES_MAX);
+	if (status == SC_TOO_LARGE)
+		return sc_fail(err, SC_INVALID,
+			       "access.htpasswd_file: is larger than %d bytes",
+			       FILE_BYTES_MAX);
+	return status ? sc_fail_in(err, "access.htpasswd_file") : SC_OK;
 }
 
 static enum sc_status read_file(struct sc_htpasswd *h, struct sc_err *err)

@@ -14,6 +14,7 @@
 /* A request may have to open the store: it waits no longer than this for a stuck writer.
  */
 #define VERSIONS_TIMEOUT_MS 1000
+#define SWEEP_US	    SC_US_PER_S /* between two for what others changed */
 
 static void open_versions(struct sc_app *a)
 {
@@ -71,7 +72,9 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 {
 	struct sc_app *a = sc_alloc(sizeof(*a));
 	enum sc_status status = SC_OK;
+	SC_AUTO_BUF lock_file = SC_BUF_INIT;
 
+	sc_buf_printf(&lock_file, "%s/password.lock", conf->state_dir);
 	a->conf = conf;
 	a->use = use;
 	a->versions_remote = strcmp(conf->versions.backend, "embedded") != 0;
@@ -83,6 +86,7 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 	a->access = sc_access_new(&(struct sc_access_options){
 		.htpasswd_file = conf->access.htpasswd_file,
 		.trust_remote_user = conf->access.trust_remote_user,
+		.lock_file = (const char *)lock_file.data,
 	});
 	status = open_slides(a, err);
 	if (status) {
@@ -117,15 +121,25 @@ static void sweep(struct sc_app *a)
 	if (!a->sweep_due || !a->versions)
 		return;
 	a->sweep_due = false;
+	a->changed = false;
+	a->sweep_at_us = sc_mono_us() + SWEEP_US;
 	if (sc_retire_orphans(a->caches, SC_CONF_CACHES, a->versions, &err) == SC_OK)
 		return;
 	a->sweep_due = true;
 	sc_log_debug("entries that versions left behind: %s", err.text);
 }
 
+/* Until it has swept, what is current would have to go for what is not. */
+void sc_app_after(struct sc_app *a)
+{
+	if (a->sweep_due && (a->changed || sc_mono_us() >= a->sweep_at_us))
+		sweep(a);
+}
+
 void sc_app_idle(struct sc_app *a)
 {
 	sc_app_retry(a);
+	sc_app_map_ledger(a->conf);
 	sweep(a);
 	sc_renderer_idle(a->renderer);
 }

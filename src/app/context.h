@@ -32,15 +32,17 @@ struct sc_app {
 					 no sooner */
 	struct sc_version_memo *memo; /* see expect.c */
 	bool sweep_due;		      /* versions changed: see orphans.c */
+	bool changed;		      /* by this process */
+	int64_t sweep_at_us;	      /* monotonic: for others' changes not before */
 };
 
 /* The kinds of cached results that versions are named after, then the image's own. */
 enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
 
-/* The versions that are current for a request. */
+/* The versions that are current for a request. A kind that is not versioned has its name
+ * and the version "". */
 struct sc_cache_versions {
-	bool known; /* false: they cannot be read, or there are none: no cache may be used
-		     */
+	bool known; /* false: they cannot be read: no cache may be used */
 	size_t n;
 	uint64_t epoch; /* a hash of them all; 0 while they are not known */
 	struct sc_version
@@ -170,6 +172,9 @@ struct sc_version_memo *sc_version_memo_new(void);
 void sc_version_memo_free(struct sc_version_memo *memo);
 /* The first n items are filled: fills the rest. */
 void sc_complete_versions(struct sc_cache_versions *v, size_t n);
+/* Whether what the route serves is versioned: its kind and its image. Only then it can be
+ * stored, or told apart from what it was before. */
+bool sc_has_versions(const struct sc_context *ctx);
 /* The cache to use; NULL: none is to be used for this request. */
 struct sc_cache *sc_cache_to_use(const struct sc_context *ctx);
 /* Whether the client says that it has what the plan leads to. */

@@ -48,7 +48,7 @@ static void tell_version(struct story *s, const char *what, const struct sc_vers
 {
 	char time[SC_TIME_LEN];
 
-	sc_time_text(v->changed_at_us, time);
+	sc_time_text_utc(v->changed_at_us, time);
 	tell(s, what, "%s is %s since %s by %s", v->name, v->version, time,
 	     v->changed_by);
 }
@@ -82,11 +82,25 @@ static void tell_stored(struct story *s, struct sc_context *ctx)
 		tell(s, "stored", "unknown: %s", err.text);
 		return;
 	}
-	sc_time_text(entry.created_us, created);
+	sc_time_text_utc(entry.created_us, created);
 	if (entry.expires_us)
-		sc_time_text(entry.expires_us, expires);
+		sc_time_text_utc(entry.expires_us, expires);
 	tell(s, "stored", "yes: %zu bytes, since %s, expires %s", entry.value.len,
 	     created, expires);
+}
+
+/* Of the image there always is a version, where there are any. */
+static void tell_why_none(struct story *s, const struct sc_context *ctx)
+{
+	const char *kind = ctx->cache_versions->items[ctx->detail->version].name;
+
+	if (ctx->cache_versions->known)
+		tell(s, "cache",
+		     "none now: \"%s\" is not versioned: slidecachectl migrate, or "
+		     "slidecachectl start %s",
+		     kind, kind);
+	else
+		tell(s, "cache", "none now: the version store is out of reach");
 }
 
 static void tell_cache(struct story *s, struct sc_context *ctx)
@@ -100,8 +114,8 @@ static void tell_cache(struct story *s, struct sc_context *ctx)
 		tell(s, "cache", "none: this route is never cached");
 		return;
 	}
-	if (!ctx->cache_versions->known) {
-		tell(s, "cache", "none now: the version store is out of reach");
+	if (!sc_has_versions(ctx)) {
+		tell_why_none(s, ctx);
 		return;
 	}
 	conf = &ctx->app->conf->caches[ctx->detail->cache];
@@ -133,7 +147,8 @@ static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 	if (status)
 		return status;
 	tell(s, "file", "%s", ctx->plan.file);
-	tell(s, "etag", "%s", ctx->plan.etag);
+	if (sc_has_versions(ctx))
+		tell(s, "etag", "%s", ctx->plan.etag);
 	tell_cache(s, ctx);
 	return SC_OK;
 }

@@ -107,20 +107,22 @@ static enum sc_status collect(struct sc_request *rq, struct names *out,
 	return status;
 }
 
-static void put_versions(const struct sc_version *v, size_t n, bool images,
-			 struct sc_response *rs)
+static size_t drop_images(struct sc_version *v, size_t n)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!sc_is_image_name(v[i].name))
+			v[left++] = v[i];
+	return left;
+}
+
+static void put_versions(const struct sc_version *v, size_t n, struct sc_response *rs)
 {
 	sc_json_response(rs);
 	sc_json_begin(&rs->body, '{');
 	sc_json_key(&rs->body, "versions");
-	sc_json_begin(&rs->body, '{');
-	for (size_t i = 0; i < n; i++) {
-		if (!images && sc_is_image_name(v[i].name))
-			continue;
-		sc_json_key(&rs->body, v[i].name);
-		sc_version_json(&v[i], &rs->body);
-	}
-	sc_json_end(&rs->body, '}');
+	sc_versions_json(v, n, &rs->body);
 	sc_json_end(&rs->body, '}');
 }
 
@@ -140,7 +142,7 @@ static enum sc_status invalidate_some(struct sc_request *rq, struct sc_response 
 	status = sc_read_named_versions(rq->ctx->app, names.items, names.n, now, err);
 	if (status)
 		return sc_fail_after_change(err);
-	put_versions(now, names.n, true, rs);
+	put_versions(now, names.n, rs);
 	return SC_OK;
 }
 
@@ -160,7 +162,7 @@ static enum sc_status invalidate_all(struct sc_request *rq, struct sc_response *
 		return status;
 	if (sc_read_all_versions(rq->ctx->app, &now, &n, err) != SC_OK)
 		return sc_fail_after_change(err);
-	put_versions(now, n, false, rs);
+	put_versions(now, drop_images(now, n), rs);
 	return SC_OK;
 }
 

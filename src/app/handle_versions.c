@@ -22,12 +22,7 @@ enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 	sc_json_response(rs);
 	sc_json_begin(&rs->body, '{');
 	sc_json_key(&rs->body, "versions");
-	sc_json_begin(&rs->body, '{');
-	for (size_t i = 0; i < n; i++) {
-		sc_json_key(&rs->body, all[i].name);
-		sc_version_json(&all[i], &rs->body);
-	}
-	sc_json_end(&rs->body, '}');
+	sc_versions_json(all, n, &rs->body);
 	sc_json_end(&rs->body, '}');
 	return SC_OK;
 }

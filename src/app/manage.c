@@ -14,29 +14,16 @@
 #define AUDIT_MAX  1500 /* bytes of names in a line of the log, which has 2048 */
 #define USER_SHOWN 56	/* bytes of a user's name in changed_by */
 
-/* 0: the name is not an image's. */
-static int64_t image_of(const char *name)
-{
-	char again[SC_VERSION_NAME_MAX + 1];
-	const char *slash = strchr(name, '/');
-	int64_t id = 0;
-
-	if (!slash || !sc_parse_i64(sc_bytes_str(slash + 1), 1, INT64_MAX, &id))
-		return 0;
-	sc_version_image_name(id, again);
-	return strcmp(name, again) == 0 ? id : 0;
-}
-
 bool sc_is_image_name(const char *name)
 {
-	return image_of(name) != 0;
+	return sc_version_image_id(name) != 0;
 }
 
 enum sc_status sc_version_name_known(const struct sc_app *app, const char *name,
 				     struct sc_err *err)
 {
 	enum sc_status status = sc_version_name_check(name, err);
-	int64_t id = status ? 0 : image_of(name);
+	int64_t id = status ? 0 : sc_version_image_id(name);
 	const struct sc_image *im = NULL;
 
 	if (status || id == 0)
@@ -141,6 +128,7 @@ enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change 
 	sc_versions_set_actor(app->versions, NULL);
 	if (!status) {
 		app->sweep_due = true;
+		app->changed = true;
 		audit(rq, change->done, names, n);
 	}
 	return hide_store(status,

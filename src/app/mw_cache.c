@@ -38,7 +38,7 @@ struct sc_cache *sc_cache_to_use(const struct sc_context *ctx)
 {
 	int which = ctx->detail->cache;
 
-	if (which == SC_NO_CACHE || !ctx->cache_versions->known)
+	if (which == SC_NO_CACHE || !sc_has_versions(ctx))
 		return NULL;
 	/* One that keeps nothing would only make equal requests wait for each other. */
 	if (!ctx->app->caches[which] || !sc_cache_stores(ctx->app->caches[which]))

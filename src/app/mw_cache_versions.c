@@ -2,7 +2,8 @@
 /*
  * cache_versions: attaches the versions that are current now to the request's context,
  * read from the version store for this very request and never remembered. When the store
- * is out of reach the request goes on without any cache.
+ * is out of reach the request goes on without any cache; when its kind is not versioned,
+ * because nobody started it or somebody stopped it, without that kind's.
  */
 #include "app/context.h"
 
@@ -16,21 +17,63 @@ static const char *const kind_names[] = { "tiles", "thumbnails", "slides" };
 
 #define QUIET_US (10 * SC_US_PER_S)
 
-void sc_log_versions_error(struct sc_app *app, const struct sc_err *err)
+/* Each request would meet it again. */
+static bool may_log(struct sc_app *app)
 {
 	int64_t now_us = sc_mono_us();
 
 	if (now_us < app->quiet_until_us)
-		return;
+		return false;
 	app->quiet_until_us = now_us + QUIET_US;
-	sc_log_error("version store: %s; %sno cache is used meanwhile", err->text,
-		     err->status == SC_NOT_FOUND ? "run \"slidecachectl migrate\"; "
-						 : "");
+	return true;
+}
+
+void sc_log_versions_error(struct sc_app *app, const struct sc_err *err)
+{
+	if (may_log(app))
+		sc_log_error("version store: %s; no cache is used meanwhile", err->text);
+}
+
+static void log_not_versioned(struct sc_app *app, const char *name)
+{
+	if (may_log(app))
+		sc_log_error("\"%s\" is not versioned: slidecachectl migrate, or "
+			     "slidecachectl start %s; until then it is not cached",
+			     name, name);
+}
+
+/* The name alone: it has no version. */
+static void set_none(const char *name, struct sc_version *out)
+{
+	*out = (struct sc_version){ .changed_at_us = 0 };
+	memcpy(out->name, name, strnlen(name, sizeof(out->name) - 1));
+}
+
+/* One of them is not versioned: which one, and what of the others? They may be of
+ * different moments: what changed between has a version that is never current again. */
+static bool read_each(struct sc_app *app, const char *const *names, size_t n,
+		      struct sc_version *out)
+{
+	enum sc_status status = SC_OK;
+	struct sc_err err;
+
+	for (size_t i = 0; i < n; i++) {
+		status = sc_versions_get(app->versions, &names[i], 1, &out[i], &err);
+		if (status == SC_NOT_FOUND) {
+			log_not_versioned(app, names[i]);
+			set_none(names[i], &out[i]);
+		} else if (status) {
+			sc_log_versions_error(app, &err);
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 		       struct sc_version *out)
 {
+	enum sc_status status = SC_OK;
 	struct sc_err err;
 
 	if (!app->versions)
@@ -39,14 +82,16 @@ static bool read_names(struct sc_app *app, const char *const *names, size_t n,
 		sc_count(SC_M_VERSION_ERRORS, 1); /* the retry has a line of its own */
 		return false;
 	}
-	if (sc_versions_get(app->versions, names, n, out, &err) == SC_OK)
-		return true;
-	sc_log_versions_error(app, &err);
-	return false;
+	status = sc_versions_get(app->versions, names, n, out, &err);
+	if (status == SC_NOT_FOUND)
+		return read_each(app, names, n, out);
+	if (status)
+		sc_log_versions_error(app, &err);
+	return status == SC_OK;
 }
 
 /* The versions as they stand one after the other, without a separator: all are of one
- * length. */
+ * length, in which "" is NULs. */
 static uint64_t epoch_of(const struct sc_cache_versions *v)
 {
 	char text[SC_V_COUNT * SC_VERSION_LEN];
@@ -64,6 +109,14 @@ void sc_complete_versions(struct sc_cache_versions *v, size_t n)
 }
 
 const struct sc_cache_versions sc_unknown_versions = { .known = false };
+
+bool sc_has_versions(const struct sc_context *ctx)
+{
+	const struct sc_cache_versions *v = ctx->cache_versions;
+
+	return v->known && v->items[ctx->detail->version].version[0] &&
+	       v->items[SC_V_IMAGE].version[0];
+}
 
 const struct sc_cache_versions *
 sc_read_versions(struct sc_app *app, const struct sc_image *im, struct sc_arena *arena)

@@ -10,7 +10,7 @@
 _Static_assert(SC_PLAN_VERSION_MAX == 2 * SC_VERSION_LEN, "of the kind and the image");
 
 /* What an item is stored under: the version of its kind, then the image's, so that a
- * change of either makes it unreachable. "" while they are not known. */
+ * change of either makes it unreachable. "" while one of them is not known. */
 static void version_of_item(const struct sc_context *ctx,
 			    char out[SC_VERSION_TEXT_MAX + 1])
 {
@@ -18,7 +18,7 @@ static void version_of_item(const struct sc_context *ctx,
 	const struct sc_version both[] = { all[ctx->detail->version], all[SC_V_IMAGE] };
 
 	out[0] = '\0';
-	if (ctx->cache_versions->known)
+	if (sc_has_versions(ctx))
 		sc_version_text(both, 2, out);
 }
 
@@ -64,8 +64,9 @@ void sc_url_token(const struct sc_app *app, const struct sc_cache_versions *vers
 	sc_hex64(sc_hash64(sc_bytes_of(&token, sizeof(token))), out);
 }
 
-/* A URL that names the current token can never mean other bytes later. The token is made
- * of the plan's own file, so it cannot be another file's. */
+/* A URL that names the current token can never mean other bytes later: the token is made
+ * of the plan's own file, so it cannot be another file's, and of the versions. Of a kind
+ * that was stopped it has none: it may be the same again when that was stopped again. */
 static bool is_versioned(struct sc_request *rq)
 {
 	struct sc_context *ctx = rq->ctx;
@@ -73,7 +74,8 @@ static bool is_versioned(struct sc_request *rq)
 	const char *v = NULL;
 	struct sc_err ignored;
 
-	if (!*rq->query || sc_query_get(rq, "v", &v, &ignored) || !v)
+	if (!sc_has_versions(ctx) || !*rq->query || sc_query_get(rq, "v", &v, &ignored) ||
+	    !v)
 		return false;
 	sc_url_token(ctx->app, ctx->cache_versions, ctx->image, &ctx->plan.identity,
 		     token);
@@ -90,7 +92,7 @@ static void set_headers(struct sc_request *rq, struct sc_response *rs)
 	bool anybody = sc_access_is_public(rq->ctx->image->id);
 
 	sc_response_header(rs, "Cache-Control", texts[is_versioned(rq)][anybody]);
-	if (rq->ctx->cache_versions->known)
+	if (sc_has_versions(rq->ctx))
 		sc_response_header(
 			rs, "ETag",
 			sc_arena_str(rq->arena, sc_bytes_str(rq->ctx->plan.etag)));
@@ -102,8 +104,7 @@ bool sc_has_current(struct sc_request *rq)
 	const char *tags = rq->header(rq, "HTTP_IF_NONE_MATCH");
 
 	/* "*" would say that a tile exists which nobody has looked for yet. */
-	return tags && rq->ctx->cache_versions->known &&
-	       tags[strspn(tags, " \t,")] != '*' &&
+	return tags && sc_has_versions(rq->ctx) && tags[strspn(tags, " \t,")] != '*' &&
 	       sc_etag_matches(tags, rq->ctx->plan.etag);
 }
 

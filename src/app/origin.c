@@ -51,7 +51,7 @@ enum sc_status sc_check_origin(const struct sc_request *rq, struct sc_err *err)
 	const char *origin = rq->header(rq, "HTTP_ORIGIN");
 
 	if ((site && strcasecmp(site, "cross-site") == 0) ||
-	    (origin && !is_own(origin, rq->header(rq, "HTTP_HOST"))))
+	    (origin && *origin && !is_own(origin, rq->header(rq, "HTTP_HOST"))))
 		return sc_fail(err, SC_DENIED,
 			       "managing from a page of another site is not allowed");
 	return SC_OK;

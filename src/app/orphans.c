@@ -6,13 +6,20 @@
  * versions are current. A text is live if each of its versions is current: one of a named
  * cache, or that of the image which its entries are of. What is stored under others is
  * retired: the embedded backend reclaims it first. Of each text one entry's item is
- * looked at, so it takes no longer with more entries.
+ * looked at, so it takes no longer with more entries. Where the store cannot list images
+ * and the entries do not say which one they are of, nobody can tell: such a text is left
+ * alone.
  *
  * First the texts, then the versions. Whoever stored under a text had read its versions
  * before; so a version of a text that was seen is either still current when the versions
  * are read afterwards, or was current before and, as no version ever comes back, never
  * will be again. The other way round, what became current between the two looks, and had
  * something stored under it at once, would be taken for left behind.
+ *
+ * For the same reason a text that is retired already is never current, unless the version
+ * store went back in time: somebody put an old copy of it back, or uses again what was
+ * left for another one. Then others of its versions may be too old as well, under which
+ * nothing was retired yet, and all are changed.
  */
 #include "app/orphans.h"
 
@@ -45,10 +52,12 @@ static bool is_of_versions(const char *text)
 	return n > 0 && n <= SC_VERSION_TEXT_MAX && n % SC_VERSION_LEN == 0;
 }
 
-static void add_group(void *arg, const char *version, const char *item)
+static void add_group(void *arg, const char *version, const char *item, bool retired)
 {
 	struct sc_groups *g = arg;
-	struct sc_group group = { .cache = g->cache, .image = image_of(item) };
+	struct sc_group group = { .cache = g->cache,
+				  .image = image_of(item),
+				  .retired = retired };
 
 	if (!is_of_versions(version))
 		return;
@@ -78,6 +87,7 @@ enum sc_status sc_groups_find(struct sc_cache *const *caches, size_t n,
 struct current {
 	struct sc_version *items;
 	size_t n;
+	bool has_images; /* all that there are */
 };
 
 static int compare_versions(const void *a, const void *b)
@@ -103,6 +113,12 @@ static bool is_live(const struct sc_group *g, const struct current *current)
 	return true;
 }
 
+/* What is not current may be of any image. */
+static bool is_unknown(const struct sc_group *g, const struct current *current)
+{
+	return !g->image && !current->has_images && !is_live(g, current);
+}
+
 /* Of at most AT_ONCE groups. */
 static enum sc_status read_together(struct sc_group *const *groups, size_t n,
 				    struct sc_versions *versions, struct sc_err *err)
@@ -125,7 +141,7 @@ static enum sc_status read_together(struct sc_group *const *groups, size_t n,
 /* Only where the answer decides. */
 static bool depends_on_image(const struct sc_group *g, const struct current *current)
 {
-	return g->image && is_current(current, g->version) && !is_live(g, current);
+	return g->image && !is_live(g, current);
 }
 
 static enum sc_status read_images(struct sc_groups *g, const struct current *current,
@@ -154,7 +170,7 @@ static enum sc_status retire(const struct sc_groups *g, const struct current *cu
 	for (size_t i = 0; i < g->n; i++) {
 		const struct sc_group *group = &g->items[i];
 
-		if (is_live(group, current))
+		if (is_live(group, current) || is_unknown(group, current))
 			continue;
 		sc_ledger_orphan_text(sc_bytes_str(group->version));
 		if (sc_cache_retire(group->cache, group->version, err))
@@ -165,19 +181,56 @@ static enum sc_status retire(const struct sc_groups *g, const struct current *cu
 	return SC_OK;
 }
 
-enum sc_status sc_groups_retire(struct sc_groups *g, struct sc_versions *versions,
-				struct sc_err *err)
+static enum sc_status read_current(struct sc_groups *g, struct sc_versions *versions,
+				   struct current *out, struct sc_err *err)
 {
-	SC_AUTO_FREE struct sc_version *listed = NULL;
-	struct current current = { NULL, 0 };
-	enum sc_status status = sc_versions_list(versions, &listed, &current.n, err);
+	struct sc_version *listed = NULL;
+	enum sc_status status = sc_versions_list(versions, &listed, &out->n, err);
 
 	if (status)
 		return status;
-	current.items = listed;
-	qsort(listed, current.n, sizeof(*listed), compare_versions);
-	status = read_images(g, &current, versions, err);
-	return status ? status : retire(g, &current, err);
+	free(out->items);
+	out->items = listed;
+	out->has_images = sc_versions_list_has_images(versions);
+	qsort(listed, out->n, sizeof(*listed), compare_versions);
+	for (size_t i = 0; i < g->n; i++)
+		g->items[i].image_version[0] = '\0';
+	return read_images(g, out, versions, err);
+}
+
+static bool went_back(const struct sc_groups *g, const struct current *current)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->items[i].retired && is_live(&g->items[i], current))
+			return true;
+	return false;
+}
+
+static enum sc_status change_all(struct sc_versions *versions, struct sc_err *err)
+{
+	enum sc_status status = sc_invalidate_all_caches(versions, err);
+
+	if (!status)
+		sc_log_warning("the versions are older than what was stored under them: "
+			       "all were changed");
+	return status;
+}
+
+enum sc_status sc_groups_retire(struct sc_groups *g, struct sc_versions *versions,
+				struct sc_err *err)
+{
+	struct current current = { .items = NULL };
+	enum sc_status status = read_current(g, versions, &current, err);
+
+	if (!status && went_back(g, &current)) {
+		status = change_all(versions, err);
+		if (!status)
+			status = read_current(g, versions, &current, err);
+	}
+	if (!status)
+		status = retire(g, &current, err);
+	free(current.items);
+	return status;
 }
 
 enum sc_status sc_retire_orphans(struct sc_cache *const *caches, size_t n,

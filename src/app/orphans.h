@@ -13,6 +13,7 @@ struct sc_group {
 	struct sc_cache *cache;
 	char version[SC_VERSION_TEXT_MAX + 1];
 	int64_t image; /* that its entries are of; 0: of none */
+	bool retired;  /* when it was looked for */
 	char image_version[SC_VERSION_LEN + 1];
 };
 
@@ -25,8 +26,9 @@ struct sc_groups {
 /* First: what there is. Entries of caches that are NULL are not looked for. */
 enum sc_status sc_groups_find(struct sc_cache *const *caches, size_t n,
 			      struct sc_groups *out, struct sc_err *err);
-/* Then: retires what versions left behind of it. SC_UNAVAILABLE: the versions cannot be
- * read; nothing is retired. */
+/* Then: retires what versions left behind of it; if the versions went back to what they
+ * were before, it changes them all first. SC_UNAVAILABLE: the versions cannot be read, or
+ * changed; nothing is retired. */
 enum sc_status sc_groups_retire(struct sc_groups *g, struct sc_versions *versions,
 				struct sc_err *err);
 /* Both. */

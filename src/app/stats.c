@@ -53,7 +53,7 @@ void sc_app_stats(const struct sc_conf *conf, struct sc_cache *const *caches,
 static void put_number(struct sc_buf *out, const char *name, uint64_t value)
 {
 	sc_json_key(out, name);
-	sc_json_int(out, (int64_t)value);
+	sc_json_int(out, value < INT64_MAX ? (int64_t)value : INT64_MAX);
 }
 
 static void put_text(struct sc_buf *out, const char *name, const char *value)
@@ -64,11 +64,12 @@ static void put_text(struct sc_buf *out, const char *name, const char *value)
 
 static void put_held(struct sc_buf *out, const char *name, bool known, uint64_t value)
 {
+	if (known) {
+		put_number(out, name, value);
+		return;
+	}
 	sc_json_key(out, name);
-	if (known)
-		sc_json_int(out, (int64_t)value);
-	else
-		sc_json_null(out);
+	sc_json_null(out);
 }
 
 static void put_cache(const struct sc_conf *conf, int i,

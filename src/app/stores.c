@@ -48,11 +48,14 @@ enum sc_status sc_app_versions_open(const struct sc_conf *conf, int read_ms,
 
 void sc_app_map_ledger(const struct sc_conf *conf)
 {
+	static bool failed; /* it is asked for again and again */
 	SC_AUTO_BUF path = SC_BUF_INIT;
 	struct sc_err err;
+	bool failed_before = failed;
 
 	sc_buf_printf(&path, "%s/ledger", conf->cache_dir);
-	if (sc_ledger_map((const char *)path.data, &err))
+	failed = sc_ledger_map((const char *)path.data, &err) != SC_OK;
+	if (failed && !failed_before)
 		sc_log_warning("%s; what invalidations leave behind is not counted",
 			       err.text);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id)
@@ -43,4 +44,13 @@ void sc_time_text(int64_t wall_us, char out[SC_TIME_LEN])
 	(void)gmtime_r(&seconds, &tm);
 	n = strftime(out, SC_TIME_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
 	(void)snprintf(out + n, SC_TIME_LEN - n, ".%06d", (int)(wall_us % SC_US_PER_S));
+}
+
+void sc_time_text_utc(int64_t wall_us, char out[SC_TIME_LEN])
+{
+	size_t n = 0;
+
+	sc_time_text(wall_us, out);
+	n = strlen(out);
+	(void)snprintf(out + n, SC_TIME_LEN - n, "Z");
 }

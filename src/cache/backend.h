@@ -36,8 +36,9 @@ struct sc_backend_item {
 struct sc_backend_groups {
 	const char *prefix;		   /* of the keys */
 	char last[SC_KEY_VERSION_MAX + 1]; /* "" at first */
-	struct sc_buf found;		   /* "VERSION\0ITEM\0" of each, appended */
-	bool more;			   /* there may be others behind them */
+	struct sc_buf found; /* "VERSION\0ITEM\0R" of each, appended; "-" for R: it is not
+				retired */
+	bool more;	     /* there may be others behind them */
 };
 
 enum sc_backend_mode { SC_BACKEND_SET, SC_BACKEND_ADD };

@@ -89,7 +89,7 @@ static int read_items(struct sc_embedded *e, MDB_txn *txn, struct sc_backend_ite
 	struct sc_embedded_record r = { .place = 0 };
 
 	for (size_t i = 0; i < n; i++) {
-		int rc = sc_embedded_record_get(txn, &e->dbs, items[i].key, &r);
+		int rc = sc_embedded_find(txn, &e->dbs, items[i].key, &r);
 
 		if (rc != 0 && rc != MDB_NOTFOUND)
 			return rc;

@@ -13,6 +13,7 @@
  * map (touch.h); only when room is needed is the head of the queue looked at, and what
  * was touched since goes back to the tail. Before the queue is looked at, entries go that
  * are under what is retired, used or not; a version with none left is retired no more.
+ * Until then they are not found either.
  *
  * The environment is written without sync. A process that dies, even of SIGKILL, loses
  * nothing: what it committed is in the page cache, what it did not is unreachable. A
@@ -98,6 +99,14 @@ void sc_embedded_held_note(struct sc_embedded_work *w, struct sc_bytes key,
 void sc_embedded_held_tell(const struct sc_embedded_work *w, unsigned slot);
 /* The store is a new one. */
 void sc_embedded_held_none(unsigned slot);
+
+/* embedded_reach.c: as sc_embedded_record_get, but what is under a retired text is not
+ * found. */
+int sc_embedded_find(MDB_txn *txn, const struct sc_embedded_dbs *dbs, struct sc_bytes key,
+		     struct sc_embedded_record *r);
+/* Whether the key is under a text that is retired, or begins with such a one. */
+int sc_embedded_is_retired(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
+			   struct sc_bytes key, bool *retired);
 
 /* embedded_retired.c: evicts one entry under what is retired, or clears one retired
  * version that has none. MDB_NOTFOUND: nothing is retired. */

@@ -215,28 +215,34 @@ enum sc_status sc_embedded_retire(void *backend, struct sc_call *call,
 	return rc == 0 ? SC_OK : sc_embedded_fail(e, call, rc, "writing", err);
 }
 
-static void take_group(struct sc_backend_groups *g, const struct sc_key_parts *parts)
+static void take_group(struct sc_backend_groups *g, const struct sc_key_parts *parts,
+		       bool retired)
 {
 	memcpy(g->last, parts->version.data, parts->version.len);
 	g->last[parts->version.len] = '\0';
 	sc_buf_append(&g->found, g->last, parts->version.len + 1);
 	sc_buf_append(&g->found, parts->item.data, parts->item.len);
-	sc_buf_append(&g->found, "", 1);
+	sc_buf_append(&g->found, retired ? "\0R" : "\0-", 2);
 }
 
-static int find_groups(MDB_cursor *cursor, struct sc_backend_groups *g, struct place *at,
+static int find_groups(MDB_cursor *cursor, const struct sc_embedded_dbs *dbs,
+		       struct sc_backend_groups *g, struct place *at,
 		       struct sc_bytes head)
 {
 	struct sc_bytes key = sc_bytes_of(NULL, 0);
 	struct sc_key_parts parts;
+	bool retired = false;
 	int rc = 0;
 
 	for (size_t n = 0; n < GROUPS_MAX; n++) {
 		rc = seek(cursor, at, head, &key);
+		if (rc == 0)
+			rc = sc_embedded_is_retired(mdb_cursor_txn(cursor), dbs, key,
+						    &retired);
 		if (rc != 0)
 			return rc;
 		if (sc_key_split(key, &parts))
-			take_group(g, &parts);
+			take_group(g, &parts, retired);
 		place_behind(at, key);
 	}
 	g->more = true;
@@ -258,7 +264,7 @@ static int read_groups(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
 	sc_buf_printf(&head, "%s:", g->prefix);
 	sc_buf_printf(&from, "%s:%s%s", g->prefix, g->last, g->last[0] ? ";" : "");
 	place_at(&at, sc_buf_bytes(&from));
-	rc = find_groups(cursor, g, &at, sc_buf_bytes(&head));
+	rc = find_groups(cursor, dbs, g, &at, sc_buf_bytes(&head));
 	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

@@ -64,7 +64,11 @@ static int put_in(struct sc_embedded_work *w, const struct put *p)
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
 	bool there = rc == 0;
-	rc = check_condition(p, there ? &r : NULL);
+	bool retired = false;
+	rc = there ? sc_embedded_is_retired(w->txn, w->dbs, key, &retired) : 0;
+	if (rc != 0)
+		return rc;
+	rc = check_condition(p, there && !retired ? &r : NULL);
 	if (rc == 0 && there)
 		rc = sc_embedded_remove(w, key, &r);
 	if (rc == 0)

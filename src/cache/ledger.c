@@ -121,6 +121,8 @@ static size_t find_victim(const struct sc_ledger_table *t, const struct place *p
 
 		if (load(&t->tags[at]) == 0)
 			return at;
+		/* The file may say anything. */
+		worth = worth < 0 ? 0 : worth;
 		if (!holds(&t->rows[at], now_us))
 			worth -= INT64_MAX / 2;
 		if (worth < least) {
@@ -316,13 +318,24 @@ void sc_ledger_orphan(const char *version)
 			(void)exchange(&t->marks[i], 0, mark);
 }
 
-void sc_ledger_orphan_all(void)
+static bool is_among(uint64_t mark, const char *const *versions, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mark_of(versions[i]) == mark)
+			return true;
+	return false;
+}
+
+void sc_ledger_orphan_others(const char *const *current, size_t n)
 {
 	struct sc_ledger_table *t = sc_ledger_table;
 
-	for (size_t i = 0; i < SC_LEDGER_ROWS; i++)
-		if (load(&t->tags[i]) != 0)
-			(void)exchange(&t->marks[i], 0, load(&t->rows[i].text[0]));
+	for (size_t i = 0; i < SC_LEDGER_ROWS; i++) {
+		uint64_t first = load(&t->rows[i].text[0]);
+
+		if (load(&t->tags[i]) != 0 && !is_among(first, current, n))
+			(void)exchange(&t->marks[i], 0, first);
+	}
 }
 
 void sc_ledger_orphan_text(struct sc_bytes version)

@@ -21,6 +21,11 @@
 #define FORMAT	UINT64_C(1)
 #define LOCK_US SC_US_PER_S
 
+static bool is_ledger(const struct sc_ledger_table *t)
+{
+	return t->magic == MAGIC && t->format == FORMAT;
+}
+
 /* NULL, and errno: ESTALE for what is no ledger. A process that may only read gets a copy
  * of its own. */
 static struct sc_ledger_table *map_fd(int fd, bool writable)
@@ -36,7 +41,7 @@ static struct sc_ledger_table *map_fd(int fd, bool writable)
 					 writable ? MAP_SHARED : MAP_PRIVATE, fd, 0);
 	if (t == MAP_FAILED)
 		return NULL;
-	if (t->magic == MAGIC && t->format == FORMAT)
+	if (is_ledger(t))
 		return t;
 	(void)munmap(t, sizeof *t);
 	errno = ESTALE;
@@ -152,15 +157,30 @@ static struct sc_ledger_table *make_and_map(const char *path)
 	return t;
 }
 
+static struct sc_ledger_table *mapped;
+static struct stat mapped_as;
+
+/* Neither removed, replaced, cut short nor damaged since it was mapped. */
+static bool is_current(const char *path)
+{
+	struct stat st;
+
+	return mapped && lstat(path, &st) == 0 && st.st_ino == mapped_as.st_ino &&
+	       st.st_dev == mapped_as.st_dev && st.st_size == mapped_as.st_size &&
+	       is_ledger(mapped);
+}
+
 enum sc_status sc_ledger_map(const char *path, struct sc_err *err)
 {
-	static struct sc_ledger_table *mapped;
+	if (is_current(path))
+		return SC_OK;
 	struct sc_ledger_table *t = map_existing(path);
-
 	if (!t && is_unfit(errno))
 		t = make_and_map(path);
 	if (!t)
 		return fail(path, errno, err);
+	if (lstat(path, &mapped_as) < 0)
+		mapped_as = (struct stat){ .st_size = 0 };
 	sc_ledger_table = t;
 	if (mapped)
 		(void)munmap(mapped, sizeof *mapped);

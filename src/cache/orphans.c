@@ -16,8 +16,8 @@ static void visit_found(const struct sc_backend_groups *g, sc_cache_group_fn vis
 		const char *version = at;
 		const char *item = version + strlen(version) + 1;
 
-		at = item + strlen(item) + 1;
-		visit(arg, version, item);
+		at = item + strlen(item) + 2;
+		visit(arg, version, item, at[-1] == 'R');
 	}
 }
 

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slidecache/file.h"
+
 #define SECRET_MIN 16
 #define SECRET_MAX 4096
 
@@ -28,42 +30,23 @@ static enum sc_status check_file(const char *path, int fd, struct sc_err *err)
 	return SC_OK;
 }
 
-/* One byte more than may be there, so that a longer file is noticed. */
-static ssize_t read_all(int fd, unsigned char *out, size_t max)
-{
-	size_t len = 0;
-
-	while (len < max) {
-		ssize_t n = read(fd, out + len, max - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 static enum sc_status read_secret(const char *path, int fd,
 				  unsigned char out[SC_MAC_KEY_LEN], struct sc_err *err)
 {
-	unsigned char text[SECRET_MAX + 1];
-	ssize_t len = read_all(fd, text, sizeof text);
+	SC_AUTO_BUF text = SC_BUF_INIT;
+	enum sc_status status = sc_file_read(fd, SECRET_MAX, &text, err);
 
-	if (len >= SECRET_MIN && len <= SECRET_MAX)
-		sc_mac_key(sc_bytes_of(text, (size_t)len), out);
-	sc_wipe(text, sizeof text);
-	if (len < 0)
+	if (status && status != SC_TOO_LARGE)
 		return sc_fail(err, SC_INVALID, "secret_file: %.150s: cannot be read",
 			       path);
-	if (len < SECRET_MIN || len > SECRET_MAX)
-		return sc_fail(err, SC_INVALID,
-			       "secret_file: %.150s: must have %d to %d bytes", path,
-			       SECRET_MIN, SECRET_MAX);
-	return SC_OK;
+	if (status || text.len < SECRET_MIN)
+		status = sc_fail(err, SC_INVALID,
+				 "secret_file: %.150s: must have %d to %d bytes", path,
+				 SECRET_MIN, SECRET_MAX);
+	else
+		sc_mac_key(sc_buf_bytes(&text), out);
+	sc_wipe(text.data, text.len);
+	return status;
 }
 
 enum sc_status sc_secret_read(const char *path, unsigned char out[SC_MAC_KEY_LEN],

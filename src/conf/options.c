@@ -33,7 +33,7 @@
 		  "first part of every key" },                                           \
 		{ NULL_INT("caches." name ".timeout_s", caches[i].timeout_s,             \
 			   timeout_def, 1, 100 * (int64_t)YEAR_S),                       \
-		  "seconds that an entry lives; null: for ever" },                       \
+		  "seconds that an entry lives; null: for ever, on a server 30 days" },  \
 		{ INT("caches." name ".options.max_entries", caches[i].max_entries,      \
 		      entries_def, 1, 1000000000),                                       \
 		  "embedded: entries kept at most" },                                    \

@@ -33,6 +33,7 @@ static const struct {
 	{ "caches", sc_doctor_caches },
 	{ "versions", sc_doctor_versions },
 	{ "versions", sc_doctor_together },
+	{ "versions", sc_doctor_names },
 	{ "migrations_dir", sc_doctor_migrations },
 	{ "packages", sc_doctor_packages },
 	{ "clock", sc_doctor_clock },

@@ -85,14 +85,63 @@ static void put_step(struct sc_buf *out, const struct sc_migration_step *s)
 	sc_json_end(out, '}');
 }
 
-static void print_steps_json(const struct sc_migration_step *steps, size_t n)
+/* What a target could not touch: applied, but not among the files here; perhaps of a
+ * program, or of another host. */
+struct left {
+	struct sc_migration_state *all;
+	size_t n;
+};
+
+/* A run that was made shall not look undone because this cannot be read: then nothing is
+ * said. */
+static struct left find_left(const struct order *order, const struct sc_migrations *set,
+			     struct sc_versions *store)
+{
+	struct left left = { .n = 0 };
+	struct sc_err err;
+	size_t n = 0;
+
+	if (!order->target || sc_migrations_show(set, store, &left.all, &n, &err))
+		return left;
+	for (size_t i = 0; i < n; i++)
+		if (left.all[i].applied && !left.all[i].known)
+			left.all[left.n++] = left.all[i];
+	return left;
+}
+
+static void print_left(const struct left *left)
+{
+	for (size_t i = 0; i < left->n; i++)
+		printf("  %s.%s is left applied: it is not among the files here\n",
+		       left->all[i].app, left->all[i].name);
+}
+
+static void put_left(struct sc_buf *out, const struct left *left)
+{
+	sc_json_begin(out, '[');
+	for (size_t i = 0; i < left->n; i++) {
+		SC_AUTO_BUF name = SC_BUF_INIT;
+
+		sc_buf_printf(&name, "%s.%s", left->all[i].app, left->all[i].name);
+		sc_json_str(out, (const char *)name.data);
+	}
+	sc_json_end(out, ']');
+}
+
+static void print_json(const struct sc_migration_step *steps, size_t n,
+		       const struct left *left)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
+	sc_json_begin(&out, '{');
+	sc_json_key(&out, "steps");
 	sc_json_begin(&out, '[');
 	for (size_t i = 0; i < n; i++)
 		put_step(&out, &steps[i]);
 	sc_json_end(&out, ']');
+	sc_json_key(&out, "left");
+	put_left(&out, left);
+	sc_json_end(&out, '}');
 	sc_ctl_print(&out);
 }
 
@@ -137,6 +186,20 @@ static void print_run(const struct order *order, const struct sc_migration_step 
 		       steps[i].migration->key.app, steps[i].migration->key.name);
 }
 
+static void tell(const struct sc_ctl *ctl, const struct order *order,
+		 const struct sc_migration_step *steps, size_t n, const struct left *left)
+{
+	if (ctl->json) {
+		print_json(steps, n, left);
+		return;
+	}
+	if (order->plan)
+		print_plan(steps, n);
+	else
+		print_run(order, steps, n);
+	print_left(left);
+}
+
 /* *changed: the store is another now. */
 static enum sc_status run(const struct sc_ctl *ctl, const struct order *order,
 			  struct sc_versions *store, bool *changed, struct sc_err *err)
@@ -149,12 +212,12 @@ static enum sc_status run(const struct sc_ctl *ctl, const struct order *order,
 	if (!status)
 		status = (order->plan ? sc_migrations_plan : sc_migrate)(
 			set, store, order->target, &steps, &n, err);
-	if (!status && ctl->json)
-		print_steps_json(steps, n);
-	else if (!status && order->plan)
-		print_plan(steps, n);
-	else if (!status)
-		print_run(order, steps, n);
+	if (!status) {
+		struct left left = find_left(order, set, store);
+
+		tell(ctl, order, steps, n, &left);
+		free(left.all);
+	}
 	*changed = n > 0 && !order->plan;
 	sc_migrations_free(set);
 	return status;
@@ -193,7 +256,7 @@ static void put_state(struct sc_buf *out, const struct sc_migration_state *s)
 	sc_json_key(out, "applied");
 	sc_json_bool(out, s->applied);
 	if (s->applied) {
-		sc_time_text(s->applied_at_us, time);
+		sc_time_text_utc(s->applied_at_us, time);
 		sc_json_key(out, "applied_at");
 		sc_json_str(out, time);
 		sc_json_key(out, "applied_by");
@@ -219,10 +282,10 @@ static void print_state(const struct sc_migration_state *s)
 
 	printf(" [%c] %s", s->applied ? 'X' : ' ', s->name);
 	if (s->applied) {
-		sc_time_text(s->applied_at_us, time);
+		sc_time_text_utc(s->applied_at_us, time);
 		printf(" (applied at %s by %s)", time, s->applied_by);
 	}
-	(void)puts(s->known ? "" : " (file is missing)");
+	(void)puts(s->known ? "" : " (not among the files here)");
 }
 
 /* Each app once, in the order of its first migration, with all of its own. */

@@ -3,20 +3,17 @@
  * versions, invalidate, invalidateversionedcaches, start, stop: the version store from
  * the command line.
  */
-#include "ctl/ctl.h"
+#include "ctl/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "slidecache/app.h"
-#include "slidecache/catalogue.h"
 #include "slidecache/clock.h"
 #include "slidecache/json.h"
 #include "slidecache/ledger.h"
-#include "slidecache/parse.h"
 
-#define NAMES_MAX 256
-#define AT_ONCE	  16 /* what sc_versions_get takes */
+#define AT_ONCE 16 /* what sc_versions_get takes */
 
 /* What the last change of each left behind, on this machine; free it. */
 static struct sc_held *held_behind(const struct sc_version *v, size_t n)
@@ -31,13 +28,31 @@ static struct sc_held *held_behind(const struct sc_version *v, size_t n)
 	return held;
 }
 
+static void print_size(uint64_t bytes)
+{
+	if (bytes < 1000)
+		printf("%llu bytes", (unsigned long long)bytes);
+	else if (bytes < 999500)
+		printf("%.0f kB", (double)bytes / 1e3);
+	else
+		printf("%.1f MB", (double)bytes / 1e6);
+}
+
 /* "7 entries (1.3 MB)", with what stands before and after it; or nothing at all. */
 static void print_held(const struct sc_held *held, const char *before, const char *after)
 {
-	if (held->entries > 0)
-		printf("%s%llu %s (%.1f MB)%s", before, (unsigned long long)held->entries,
-		       held->entries == 1 ? "entry" : "entries",
-		       (double)held->bytes / 1e6, after);
+	if (held->entries == 0)
+		return;
+	printf("%s%llu %s (", before, (unsigned long long)held->entries,
+	       held->entries == 1 ? "entry" : "entries");
+	print_size(held->bytes);
+	printf(")%s", after);
+}
+
+/* The last line of a change. */
+static void print_left(const struct sc_held *held)
+{
+	print_held(held, "Left behind by the change: ", ".\n");
 }
 
 static void print_text(const struct sc_version *v, size_t n)
@@ -46,10 +61,10 @@ static void print_text(const struct sc_version *v, size_t n)
 	char time[SC_TIME_LEN];
 
 	for (size_t i = 0; i < n; i++) {
-		sc_time_text(v[i].changed_at_us, time);
+		sc_time_text_utc(v[i].changed_at_us, time);
 		printf("%-24s %s  %s  %s", v[i].name, v[i].version, time,
 		       v[i].changed_by);
-		print_held(&held[i], "  ", " out of reach since");
+		print_held(&held[i], "  ", " left behind by the change");
 		(void)putchar('\n');
 	}
 }
@@ -58,13 +73,27 @@ static void print_json(const struct sc_version *v, size_t n)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
-	sc_json_begin(&out, '{');
-	for (size_t i = 0; i < n; i++) {
-		sc_json_key(&out, v[i].name);
-		sc_version_json(&v[i], &out);
-	}
-	sc_json_end(&out, '}');
+	sc_versions_json(v, n, &out);
 	sc_ctl_print(&out);
+}
+
+/* Whether there is a name that somebody started: images' versions are there by
+ * themselves. */
+static bool has_names(const struct sc_version *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sc_version_image_id(v[i].name) == 0)
+			return true;
+	return false;
+}
+
+static void print_all(const struct sc_ctl *ctl, const struct sc_version *v, size_t n)
+{
+	(ctl->json ? print_json : print_text)(v, n);
+	if (!ctl->json && !has_names(v, n))
+		(void)fputs("slidecachectl: no cache is versioned yet: "
+			    "slidecachectl migrate\n",
+			    stderr);
 }
 
 enum sc_status sc_cmd_versions(const struct sc_ctl *ctl, struct sc_err *err)
@@ -81,67 +110,23 @@ enum sc_status sc_cmd_versions(const struct sc_ctl *ctl, struct sc_err *err)
 	sc_app_map_ledger(ctl->conf);
 	status = sc_versions_list(store, &all, &n, err);
 	if (!status)
-		(ctl->json ? print_json : print_text)(all, n);
+		print_all(ctl, all, n);
 	sc_versions_close(store);
 	return status;
 }
 
-/* Names from the command line, in its order. */
-struct names {
-	const char *all[NAMES_MAX];
-	size_t n;
-	char images[NAMES_MAX][SC_VERSION_NAME_MAX + 1]; /* that --image stands for */
-};
-
-static enum sc_status check_image(const struct sc_ctl *ctl, int64_t id,
-				  struct sc_err *err)
+/* "; slidecachectl ...": what helps whoever named a cache that is not there. */
+static enum sc_status fail_unknown(struct sc_versions *store, struct sc_err *err)
 {
-	struct sc_catalogue *c = NULL;
-	bool found = false;
-	enum sc_status status = sc_catalogue_open(ctl->conf->slides.catalogue, &c, err);
+	SC_AUTO_FREE struct sc_version *all = NULL;
+	struct sc_err said = *err;
+	struct sc_err ignored;
+	size_t n = 0;
 
-	if (status)
-		return status;
-	found = sc_catalogue_find(c, id) != NULL;
-	sc_catalogue_close(c);
-	return found ? SC_OK
-		     : sc_fail(err, SC_NOT_FOUND, "no image has the id %lld",
-			       (long long)id);
-}
-
-/* The name that "--image 7" stands for; SC_INVALID for what is no id. */
-static enum sc_status image_name(const struct sc_ctl *ctl, const char *text, char *out,
-				 struct sc_err *err)
-{
-	uint64_t id = 0;
-
-	if (!sc_parse_u64(sc_bytes_str(text), INT64_MAX, &id) || id == 0)
-		return sc_fail(err, SC_INVALID, "--image wants an id, not %.32s", text);
-	sc_version_image_name((int64_t)id, out);
-	return check_image(ctl, (int64_t)id, err);
-}
-
-/* Names, and --image ID where images may be meant, in any order. */
-static enum sc_status collect(const struct sc_ctl *ctl, bool images, struct names *names,
-			      struct sc_err *err)
-{
-	enum sc_status status = sc_ctl_arguments(ctl, 1, NAMES_MAX, err);
-
-	for (int i = 0; i < ctl->argc && !status; i++) {
-		names->all[names->n] = ctl->argv[i];
-		if (images && strcmp(ctl->argv[i], "--image") == 0) {
-			if (++i == ctl->argc)
-				return sc_fail(err, SC_INVALID, "--image wants an id");
-			status = image_name(ctl, ctl->argv[i], names->images[names->n],
-					    err);
-			names->all[names->n] = names->images[names->n];
-		} else if (ctl->argv[i][0] == '-') {
-			return sc_fail(err, SC_INVALID, "unknown option %.32s",
-				       ctl->argv[i]);
-		}
-		names->n++;
-	}
-	return status;
+	if (sc_versions_list(store, &all, &n, &ignored))
+		return err->status;
+	return sc_fail(err, said.status, "%.200s; slidecachectl %s", said.text,
+		       has_names(all, n) ? "versions lists them" : "migrate starts them");
 }
 
 struct verb {
@@ -156,7 +141,7 @@ static const struct verb stop = { "Stopped versioning of", sc_versions_stop, tru
 
 /* What is there after a change that was made; it shall not look undone because it cannot
  * be read: then only the names are there. */
-static void read_again(struct sc_versions *store, const struct names *names,
+static void read_again(struct sc_versions *store, const struct sc_ctl_names *names,
 		       struct sc_version *out)
 {
 	struct sc_err err;
@@ -172,7 +157,7 @@ static void read_again(struct sc_versions *store, const struct names *names,
 	}
 }
 
-static void print_names(const struct names *names, const char *done)
+static void print_names(const struct sc_ctl_names *names, const char *done)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
@@ -190,16 +175,19 @@ static void print_names(const struct names *names, const char *done)
 static void print_changed(const struct sc_version *v, size_t n, const char *done)
 {
 	SC_AUTO_FREE struct sc_held *held = held_behind(v, n);
+	struct sc_held sum = { .entries = 0 };
 
 	for (size_t i = 0; i < n; i++) {
-		printf("%s %s.", done, v[i].name);
-		print_held(&held[i], " Out of reach now: ", ".");
-		(void)putchar('\n');
+		printf("%s %s.\n", done, v[i].name);
+		sum.entries += held[i].entries;
+		sum.bytes += held[i].bytes;
 	}
+	/* An entry of two of them is counted with one: only the sum says something. */
+	print_left(&sum);
 }
 
 static void tell(const struct sc_ctl *ctl, const struct verb *verb,
-		 struct sc_versions *store, const struct names *names)
+		 struct sc_versions *store, const struct sc_ctl_names *names)
 {
 	SC_AUTO_FREE struct sc_version *v = sc_alloc_array(names->n, sizeof(*v));
 
@@ -215,7 +203,7 @@ static void tell(const struct sc_ctl *ctl, const struct verb *verb,
 }
 
 static enum sc_status change(const struct sc_ctl *ctl, const struct verb *verb,
-			     const struct names *names, struct sc_err *err)
+			     const struct sc_ctl_names *names, struct sc_err *err)
 {
 	struct sc_versions *store = NULL;
 	enum sc_status status = sc_ctl_open_versions(ctl, &store, err);
@@ -224,6 +212,8 @@ static enum sc_status change(const struct sc_ctl *ctl, const struct verb *verb,
 		return status;
 	sc_app_map_ledger(ctl->conf);
 	status = verb->run(store, names->all, names->n, err);
+	if (status == SC_NOT_FOUND)
+		status = fail_unknown(store, err);
 	if (!status)
 		tell(ctl, verb, store, names);
 	sc_versions_close(store);
@@ -235,40 +225,91 @@ static enum sc_status change(const struct sc_ctl *ctl, const struct verb *verb,
 static enum sc_status change_named(const struct sc_ctl *ctl, const struct verb *verb,
 				   struct sc_err *err)
 {
-	SC_AUTO_FREE struct names *names = sc_alloc(sizeof(*names));
-	enum sc_status status = collect(ctl, verb == &invalidate, names, err);
+	SC_AUTO_FREE struct sc_ctl_names *names = sc_alloc(sizeof(*names));
+	enum sc_status status = sc_ctl_read_names(ctl, verb == &invalidate, names, err);
 
 	return status ? status : change(ctl, verb, names, err);
 }
 
-enum sc_status sc_cmd_invalidate(const struct sc_ctl *ctl, struct sc_err *err)
+static void tell_all(const struct sc_ctl *ctl, const struct sc_held *held)
 {
-	if (ctl->argc == 1 && strcmp(ctl->argv[0], "--all") == 0) {
-		struct sc_ctl none = *ctl;
+	SC_AUTO_BUF out = SC_BUF_INIT;
 
-		none.argc = 0;
-		return sc_cmd_invalidate_all(&none, err);
+	if (!ctl->json) {
+		(void)puts("Invalidated all versioned caches.");
+		return;
 	}
-	return change_named(ctl, &invalidate, err);
+	sc_json_begin(&out, '{');
+	sc_json_key(&out, "all");
+	sc_json_bool(&out, true);
+	sc_json_key(&out, "orphaned_entries");
+	sc_json_int(&out, (int64_t)held->entries);
+	sc_json_key(&out, "orphaned_bytes");
+	sc_json_int(&out, (int64_t)held->bytes);
+	sc_json_end(&out, '}');
+	sc_ctl_print(&out);
 }
 
-enum sc_status sc_cmd_invalidate_all(const struct sc_ctl *ctl, struct sc_err *err)
+/* Others remove entries at the same time. */
+static uint64_t grown(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+/* *held: what that left behind. By the growth of the whole: to list all versions, of
+ * every image, would take longer than the change. */
+static enum sc_status change_all(const struct sc_ctl *ctl, struct sc_held *held,
+				 struct sc_err *err)
 {
 	struct sc_versions *store = NULL;
-	enum sc_status status = sc_ctl_arguments(ctl, 0, 0, err);
+	struct sc_held before;
+	struct sc_held after;
+	enum sc_status status = sc_ctl_open_versions(ctl, &store, err);
 
-	if (!status)
-		status = sc_ctl_open_versions(ctl, &store, err);
 	if (status)
 		return status;
 	sc_app_map_ledger(ctl->conf);
+	before = sc_ledger_orphaned();
 	status = sc_invalidate_all_caches(store, err);
+	after = sc_ledger_orphaned();
 	sc_versions_close(store);
+	held->entries = grown(before.entries, after.entries);
+	held->bytes = grown(before.bytes, after.bytes);
+	return status;
+}
+
+/* left: says what is left behind, too, in text; in JSON it always is there. */
+static enum sc_status invalidate_all(const struct sc_ctl *ctl, bool left,
+				     struct sc_err *err)
+{
+	struct sc_held held;
+	enum sc_status status = change_all(ctl, &held, err);
+
 	if (status)
 		return status;
-	puts(ctl->json ? "{\"all\":true}" : "Invalidated all versioned caches.");
+	tell_all(ctl, &held);
+	if (left && !ctl->json)
+		print_left(&held);
 	sc_ctl_sweep(ctl);
 	return SC_OK;
+}
+
+/* Its text is this one line, whatever was left behind. */
+enum sc_status sc_cmd_invalidate_all(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	enum sc_status status = sc_ctl_arguments(ctl, 0, 0, err);
+
+	return status ? status : invalidate_all(ctl, false, err);
+}
+
+enum sc_status sc_cmd_invalidate(const struct sc_ctl *ctl, struct sc_err *err)
+{
+	for (int i = 0; i < ctl->argc; i++)
+		if (strcmp(ctl->argv[i], "--all") == 0)
+			return ctl->argc == 1
+				       ? invalidate_all(ctl, true, err)
+				       : sc_fail(err, SC_INVALID, "--all takes no names");
+	return change_named(ctl, &invalidate, err);
 }
 
 enum sc_status sc_cmd_start(const struct sc_ctl *ctl, struct sc_err *err)

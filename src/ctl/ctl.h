@@ -49,6 +49,11 @@ enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err);
 /* SC_INVALID with "COMMAND: takes ..." unless the arguments are min to max in number. */
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
 				struct sc_err *err);
+/* A wrong --state-dir must not look like a state in which all is well, nor another user's
+ * like a broken one. */
+enum sc_status sc_ctl_check_state(const struct sc_conf *conf, struct sc_err *err);
+/* A failure with something below state_dir: says whose that is, if that is why. */
+enum sc_status sc_ctl_fail_foreign(const struct sc_conf *conf, struct sc_err *err);
 /* As root: becomes the user whom state_dir belongs to. */
 enum sc_status sc_ctl_become_owner(const struct sc_conf *conf, struct sc_err *err);
 /* Whether what this backend keeps is kept by a server, for whomever. */

@@ -43,6 +43,14 @@ void sc_doctor_slides(struct sc_doctor *d);
 void sc_doctor_catalogue(struct sc_doctor *d);
 void sc_doctor_state_dir(struct sc_doctor *d);
 void sc_doctor_cache_dir(struct sc_doctor *d);
+/* 0: the folder has such a file. Otherwise an errno: ENOENT, or EACCES: whether there is
+ * one, this user may not know. */
+int sc_doctor_look(const char *folder, const char *name);
+/* The same of what the service leaves when it has run with its version store. Before,
+ * looking into the store would make it, or what tells whether it forgot something. */
+int sc_doctor_used(const struct sc_doctor *d);
+/* An EACCES of these, as a finding. */
+void sc_doctor_may_not_look(struct sc_doctor *d, const char *folder);
 /* doctor_listen.c */
 void sc_doctor_listen(struct sc_doctor *d);
 void sc_doctor_peers(struct sc_doctor *d);
@@ -51,6 +59,8 @@ bool sc_doctor_ask(int fd, const char *base_path);
 /* doctor_stores.c */
 void sc_doctor_caches(struct sc_doctor *d);
 void sc_doctor_versions(struct sc_doctor *d);
+/* doctor_names.c */
+void sc_doctor_names(struct sc_doctor *d);
 /* doctor_migrations.c */
 void sc_doctor_migrations(struct sc_doctor *d);
 /* doctor_together.c */

@@ -5,8 +5,7 @@
  */
 #include "ctl/doctor.h"
 
-#include <stdlib.h>
-#include <unistd.h>
+#include <errno.h>
 
 /* The first ones by name, the others as a number. */
 #define NAMED 3
@@ -51,21 +50,17 @@ static void look_at_store(struct sc_doctor *d, const struct sc_migrations *set)
 	sc_versions_close(store);
 }
 
-static bool is_there(const char *folder, const char *name)
+static void look(struct sc_doctor *d, const struct sc_migrations *set)
 {
-	SC_AUTO_BUF path = SC_BUF_INIT;
+	int why = sc_doctor_used(d);
 
-	sc_buf_printf(&path, "%s/%s", folder, name);
-	return access((const char *)path.data, F_OK) == 0;
-}
-
-/* Before the service ran, looking would make the store, or what tells whether it forgot
- * something. */
-static bool is_used(const struct sc_doctor *d)
-{
-	return is_there(d->conf->state_dir, "metrics") &&
-	       (sc_ctl_is_server(d->conf->versions.backend) ||
-		is_there(d->conf->versions.location, "data.mdb"));
+	if (why == 0)
+		look_at_store(d, set);
+	else if (why == EACCES)
+		sc_doctor_may_not_look(d, d->conf->state_dir);
+	else
+		sc_doctor_ok(d, "the files are right; the service did not run with this "
+				"store yet");
 }
 
 void sc_doctor_migrations(struct sc_doctor *d)
@@ -78,10 +73,7 @@ void sc_doctor_migrations(struct sc_doctor *d)
 			       "mend or remove that file; until then no migration can be "
 			       "applied",
 			       "%s", err.text);
-	else if (is_used(d))
-		look_at_store(d, set);
 	else
-		sc_doctor_ok(d, "the files are right; the service did not run with this "
-				"store yet");
+		look(d, set);
 	sc_migrations_free(set);
 }

@@ -144,3 +144,26 @@ void sc_doctor_cache_dir(struct sc_doctor *d)
 {
 	check_writable(d, d->conf->cache_dir);
 }
+
+int sc_doctor_look(const char *folder, const char *name)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+
+	sc_buf_printf(&path, "%s/%s", folder, name);
+	return access((const char *)path.data, F_OK) == 0 ? 0 : errno;
+}
+
+int sc_doctor_used(const struct sc_doctor *d)
+{
+	int why = sc_doctor_look(d->conf->state_dir, "metrics");
+
+	if (why != 0 || sc_ctl_is_server(d->conf->versions.backend))
+		return why;
+	return sc_doctor_look(d->conf->versions.location, "data.mdb");
+}
+
+void sc_doctor_may_not_look(struct sc_doctor *d, const char *folder)
+{
+	sc_doctor_warn(d, "run doctor as root or as the service's user",
+		       "this user may not look into %s", folder);
+}

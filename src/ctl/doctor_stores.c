@@ -8,22 +8,22 @@
  */
 #include "ctl/doctor.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "slidecache/app.h"
 
 /* Opening an embedded store would make it, as whoever runs this. */
 static bool is_made(struct sc_doctor *d, const char *location)
 {
-	SC_AUTO_BUF data = SC_BUF_INIT;
+	int why = sc_doctor_look(location, "data.mdb");
 
-	sc_buf_printf(&data, "%s/data.mdb", location);
-	if (access((const char *)data.data, F_OK) == 0)
-		return true;
-	sc_doctor_ok(d, "embedded: %s is not there yet, the service makes it", location);
-	return false;
+	if (why == EACCES)
+		sc_doctor_may_not_look(d, location);
+	else if (why != 0)
+		sc_doctor_ok(d, "embedded: %s is not there yet, the service makes it",
+			     location);
+	return why == 0;
 }
 
 static void replace(struct sc_buf *b, const char *text)

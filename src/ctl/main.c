@@ -63,6 +63,14 @@ static void print_help(FILE *out)
 		out);
 }
 
+static void print_command_help(const struct sc_command *command)
+{
+	(void)printf("usage: slidecachectl [OPTION...] %s%s%s\n\n%s\n\n"
+		     "Options: slidecachectl --help\n",
+		     command->name, *command->usage ? " " : "", command->usage,
+		     command->help);
+}
+
 enum sc_status sc_ctl_arguments(const struct sc_ctl *ctl, int min, int max,
 				struct sc_err *err)
 {
@@ -84,7 +92,7 @@ enum sc_status sc_ctl_open_versions(const struct sc_ctl *ctl, struct sc_versions
 		status = sc_app_versions_open(ctl->conf, SC_CTL_WAIT_MS, SC_CTL_WAIT_MS,
 					      out, err);
 	if (status)
-		return status;
+		return sc_ctl_fail_foreign(ctl->conf, err);
 	sc_versions_set_actor(*out, ctl->actor);
 	return SC_OK;
 }
@@ -218,16 +226,17 @@ static int take_json(int argc, char **argv, bool *json)
 	return kept;
 }
 
-/* A wrong --state-dir must not look like a state in which all is well. */
-static enum sc_status check_state(const struct sc_conf *conf, struct sc_err *err)
+/* COMMAND --help: answered whatever else is there, or is not there. */
+static bool help_with(int argc, char **argv)
 {
-	if (access(conf->state_dir, F_OK) < 0)
-		return sc_fail(
-			err, SC_NOT_FOUND,
-			"no slidecache state in %.150s (--state-dir, --config); the "
-			"service makes it",
-			conf->state_dir);
-	return SC_OK;
+	const struct sc_command *command = argc > 0 ? find_command(argv[0]) : NULL;
+
+	for (int i = 1; i < argc && command; i++)
+		if (strcmp(argv[i], "--help") == 0) {
+			print_command_help(command);
+			return true;
+		}
+	return false;
 }
 
 static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
@@ -241,7 +250,7 @@ static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
 			       name);
 	/* The doctor has its own words for it. */
 	if (command->run != sc_cmd_doctor)
-		status = check_state(ctl->conf, err);
+		status = sc_ctl_check_state(ctl->conf, err);
 	if (!status)
 		status = sc_ctl_become_owner(ctl->conf, err);
 	return status ? status : command->run(ctl, err);
@@ -261,6 +270,8 @@ static enum sc_status run(int argc, char **argv, struct sc_err *err)
 		print_help(stderr);
 		status = sc_fail(err, SC_INVALID, "a command is missing");
 	}
+	if (!status && help_with(argc - optind, argv + optind))
+		status = SC_MISS;
 	if (!status)
 		status = sc_conf_open(&overrides, &conf, err);
 	sc_conf_overrides_release(&overrides);

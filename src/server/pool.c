@@ -30,7 +30,8 @@
 
 /* What children do beside the workers. */
 enum { UPKEEP, SCAN, TASKS };
-#define UPKEEP_US (60 * SC_US_PER_S) /* where slides are not looked for in intervals */
+#define UPKEEP_US (60 * SC_US_PER_S) /* unless slides are looked for more often */
+#define RETRY_US  (5 * SC_US_PER_S)  /* the version store was out of reach */
 
 struct pool {
 	const struct sc_pool_options *o;
@@ -360,10 +361,12 @@ static void init_tasks(struct pool *p)
 {
 	const struct sc_conf *conf = p->o->conf;
 	int64_t scan_us = conf->slides.scan_interval_s * SC_US_PER_S;
-	int64_t upkeep_us = scan_us ? scan_us : UPKEEP_US;
+	int64_t upkeep_us = scan_us && scan_us < UPKEEP_US ? scan_us : UPKEEP_US;
+	int64_t first_us = upkeep_us < RETRY_US ? upkeep_us : RETRY_US;
 	int64_t now_us = sc_mono_us();
 
-	sc_task_init(&p->tasks[UPKEEP], "upkeep", upkeep_us, now_us + upkeep_us);
+	sc_task_init(&p->tasks[UPKEEP], "upkeep", upkeep_us, now_us + first_us);
+	p->tasks[UPKEEP].retry_us = first_us;
 	sc_task_init(&p->tasks[SCAN], "scan", scan_us,
 		     conf->slides.scan ? now_us : INT64_MAX);
 }

@@ -16,7 +16,7 @@
 
 void sc_task_init(struct sc_task *t, const char *name, int64_t every_us, int64_t due_us)
 {
-	*t = (struct sc_task){ name, every_us, 0, due_us };
+	*t = (struct sc_task){ .name = name, .every_us = every_us, .due_us = due_us };
 }
 
 void sc_task_ask(struct sc_task *t, int64_t now_us)
@@ -40,6 +40,13 @@ static int64_t after_interval(const struct sc_task *t, int64_t now_us)
 	return t->every_us == 0 ? INT64_MAX : now_us + t->every_us;
 }
 
+static int64_t next_us(const struct sc_task *t, int status, int64_t now_us)
+{
+	if (t->retry_us && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return now_us + t->retry_us;
+	return after_interval(t, now_us);
+}
+
 void sc_task_ended(struct sc_task *t, int status, int64_t now_us)
 {
 	bool asked = t->due_us != INT64_MAX;
@@ -47,7 +54,7 @@ void sc_task_ended(struct sc_task *t, int status, int64_t now_us)
 	if (WIFSIGNALED(status))
 		sc_log_error("%s: ended by signal %d", t->name, WTERMSIG(status));
 	t->pid = 0;
-	t->due_us = asked ? now_us : after_interval(t, now_us);
+	t->due_us = asked ? now_us : next_us(t, status, now_us);
 }
 
 bool sc_task_begin(pid_t master)

@@ -16,6 +16,7 @@
 struct sc_task {
 	const char *name; /* for the log */
 	int64_t every_us; /* 0: once, and when asked */
+	int64_t retry_us; /* after an exit code that is not 0; 0: as after 0 */
 	pid_t pid;	  /* 0: none runs */
 	int64_t due_us;	  /* monotonic; INT64_MAX: when asked, or while one runs */
 };

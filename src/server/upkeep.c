@@ -210,7 +210,9 @@ static bool keep_versions(struct sc_upkeep *u)
 		sc_log_warning("%s; migrations are looked at when it can be read",
 			       err.text);
 	else if (settle(u, v, &err) != SC_OK)
-		sc_log_error("migrations: %s", err.text);
+		sc_log_error("migrations: %s; until that is mended no migration can be "
+			     "applied",
+			     err.text);
 	sc_versions_close(v);
 	return status == SC_OK;
 }
@@ -224,20 +226,24 @@ static void sweep(const struct sc_upkeep *u)
 			       err.text);
 }
 
-static void run(struct sc_upkeep *u, bool all)
+/* False: the version store is out of reach. */
+static bool run(struct sc_upkeep *u, bool all)
 {
+	bool done = false;
+
 	u->now.n = 0;
 	sc_log_to(hear, u);
-	if (keep_versions(u) && all)
+	done = keep_versions(u);
+	if (done && all)
 		sweep(u);
 	sc_log_to(NULL, NULL);
 	u->shared->last = u->now;
+	return done;
 }
 
 int sc_upkeep_run(struct sc_upkeep *u)
 {
-	run(u, true);
-	return 0;
+	return run(u, true) ? 0 : 1;
 }
 
 /* Ends with the master, and in time. */
@@ -250,7 +256,7 @@ static _Noreturn void run_first(struct sc_upkeep *u, pid_t master)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)alarm(START_MAX_S);
 	if (getppid() == master)
-		run(u, false);
+		(void)run(u, false);
 	exit(0);
 }
 

@@ -169,6 +169,7 @@ static void serve(struct worker *w, int fd)
 		(void)close(fd);
 	}
 	atomic_store_explicit(&w->args->slot->busy_since_us, 0, memory_order_release);
+	sc_app_after(w->app);
 }
 
 /* No descriptors or memory left: waits a little instead of spinning. */

@@ -113,6 +113,21 @@ enum sc_status sc_invalidate_cache(struct sc_versions *v, const char *const *nam
 	return status;
 }
 
+/* What is stored under the new versions already is none. */
+static void orphan_others(struct sc_versions *v)
+{
+	SC_AUTO_FREE struct sc_version *now = NULL;
+	size_t n = 0;
+	struct sc_err err;
+
+	if (v->ops->list(v->store, false, &now, &n, &err) != SC_OK)
+		n = 0;
+	SC_AUTO_FREE const char **current = sc_alloc_array(n, sizeof *current);
+	for (size_t i = 0; i < n; i++)
+		current[i] = now[i].version;
+	sc_ledger_orphan_others(current, n);
+}
+
 enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *err)
 {
 	struct sc_version_change c = { .all = true };
@@ -124,7 +139,7 @@ enum sc_status sc_invalidate_all_caches(struct sc_versions *v, struct sc_err *er
 	if (status != SC_OK)
 		return status;
 	sc_count(SC_M_INVALIDATIONS, changed);
-	sc_ledger_orphan_all();
+	orphan_others(v);
 	return SC_OK;
 }
 

@@ -83,9 +83,11 @@ static enum sc_status check_root(const struct changing *c, const struct sc_root 
 {
 	struct sc_err *err = c->err;
 
+	/* Names that a read makes again nobody asked for: then it is no mistake of his.
+	 */
 	if (next->names.n > SC_ROOT_NAMES_MAX)
-		return sc_fail(err, SC_INVALID, "more than %d versioned caches",
-			       SC_ROOT_NAMES_MAX);
+		return sc_fail(err, c->only_makes ? SC_UNAVAILABLE : SC_INVALID,
+			       "more than %d versioned caches", SC_ROOT_NAMES_MAX);
 	if (next->pending.n <= SC_ROOT_PENDING_MAX)
 		return SC_OK;
 	if (c->change->n <= SC_ROOT_PENDING_MAX)

@@ -135,9 +135,17 @@ static bool take_name(struct sc_bytes *text, struct sc_memory *m)
 	memcpy(name, line.data, line.len);
 	if (!is_name(name) || (m->n > 0 && strcmp(m->names[m->n - 1], name) >= 0))
 		return false;
-	m->names = sc_realloc_array(m->names, m->n + 1, sizeof *m->names);
 	add(m, name);
 	return true;
+}
+
+static size_t count_lines(struct sc_bytes text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += text.data[i] == '\n';
+	return n;
 }
 
 bool sc_memory_parse(struct sc_bytes text, struct sc_memory *out)
@@ -145,6 +153,7 @@ bool sc_memory_parse(struct sc_bytes text, struct sc_memory *out)
 	struct sc_memory m = { .n = 0 };
 	bool good = take_checksum(&text) && take_head(&text, &m);
 
+	m.names = sc_alloc_array(count_lines(text), sizeof *m.names);
 	while (good && text.len > 0)
 		good = take_name(&text, &m);
 	if (good)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slidecache/file.h"
 #include "slidecache/filelock.h"
 
 #define WAIT_MS	       500
@@ -38,16 +39,10 @@ static bool read_text(const char *path, struct sc_buf *out)
 {
 	SC_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
+	struct sc_err ignored;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    st.st_size > SIZE_MAX_BYTES)
-		return false;
-	size_t len = (size_t)st.st_size;
-	sc_buf_reserve(out, len);
-	if (read(fd, out->data, len) != (ssize_t)len)
-		return false;
-	out->len = len;
-	return true;
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       sc_file_read(fd, SIZE_MAX_BYTES, out, &ignored) == SC_OK;
 }
 
 bool sc_memory_file_read(const char *path, struct sc_memory *out)

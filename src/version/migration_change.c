@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a run begins with. */
+struct run {
+	const struct sc_migrations *set;
+	struct sc_migration_records r;
+};
+
 /* What a run does to a cache. */
 struct fate {
 	bool touched;
@@ -16,24 +22,99 @@ struct fate {
 	bool initial; /* sc_initial_migration started it, or took note of it */
 };
 
-static enum sc_status fail_impossible(const struct sc_migration *m, bool reverse,
-				      const struct sc_migration_op *op, bool start,
-				      struct sc_err *err)
+/* A command has the whole name, so that it can be given; what else may be long is cut
+ * when the name takes the room of a message. */
+#define NAME_SHORT  40
+#define NAME_CUT    12
+#define WHERE_SHORT 28
+
+static void add_where(struct sc_buf *text, const struct sc_migration *m, bool cut)
 {
 	char where[SC_MIGRATION_WHERE_MAX];
+	size_t len = 0;
 
 	sc_migration_where(m, where);
-	return sc_fail(err, start ? SC_EXISTS : SC_NOT_FOUND,
-		       "%s: %s%s %.40s: it is %s versioned; slidecachectl %s %.40s, "
-		       "then migrate again",
-		       where, reverse ? "reversing " : "",
-		       op->action == SC_START_CACHE_VERSIONING ? "StartCacheVersioning"
-							       : "StopCacheVersioning",
-		       op->cache, start ? "already" : "not", start ? "stop" : "start",
-		       op->cache);
+	len = strlen(where);
+	if (cut && len > WHERE_SHORT)
+		sc_buf_printf(text, "...%s", where + len - (WHERE_SHORT - 3));
+	else
+		sc_buf_str(text, where);
 }
 
-static enum sc_status run_operation(const struct sc_migration *m,
+static bool is_known(const struct sc_migrations *set, const char *record)
+{
+	char name[SC_MIGRATION_RECORD_MAX];
+
+	for (size_t i = 0; i < set->n; i++) {
+		sc_migration_record_name(&set->nodes[i].migration->key, name);
+		if (strcmp(name, record) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The migrations that are recorded and not in the set: the first, and how many more.
+ * False: there are none. */
+static bool add_unknown(struct sc_buf *text, const struct sc_migrations *set,
+			struct sc_migration_records r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r.n; i++) {
+		const char *name = r.all[i].name;
+		const char *slash = name[0] == SC_RESERVED ? strchr(name, '/') : NULL;
+
+		if (!slash || is_known(set, name) || n++ > 0)
+			continue;
+		sc_buf_printf(text,
+			      "; migrations that are not among the files here may have "
+			      "done it: %.*s.%s",
+			      (int)(slash - name - 1), name + 1, slash + 1);
+	}
+	if (n > 1)
+		sc_buf_printf(text, " and %zu more", n - 1);
+	return n > 0;
+}
+
+static void add_if_it_fits(struct sc_buf *text, const char *more)
+{
+	if (text->len + strlen(more) < sizeof((struct sc_err *)0)->text)
+		sc_buf_str(text, more);
+}
+
+static void add_advice(struct sc_buf *text, const struct sc_migration_op *op, bool start,
+		       bool otherwise)
+{
+	SC_AUTO_BUF advice = SC_BUF_INIT;
+
+	sc_buf_printf(&advice, "; %sslidecachectl %s %s", otherwise ? "otherwise " : "",
+		      start ? "stop" : "start", op->cache);
+	add_if_it_fits(text, (const char *)advice.data);
+	if (!otherwise)
+		add_if_it_fits(text, ", then migrate again");
+}
+
+static enum sc_status fail_impossible(const struct run *run, const struct sc_migration *m,
+				      bool reverse, const struct sc_migration_op *op,
+				      struct sc_err *err)
+{
+	SC_AUTO_BUF text = SC_BUF_INIT;
+	bool start = (op->action == SC_START_CACHE_VERSIONING) != reverse;
+	bool cut = strlen(op->cache) > NAME_SHORT;
+
+	add_where(&text, m, cut);
+	sc_buf_printf(&text, ": %s%s %.*s%s: it is %s versioned",
+		      reverse ? "reversing " : "",
+		      op->action == SC_START_CACHE_VERSIONING ? "StartCacheVersioning"
+							      : "StopCacheVersioning",
+		      cut ? NAME_CUT : NAME_SHORT, op->cache, cut ? "..." : "",
+		      start ? "already" : "not");
+	add_advice(&text, op, start, add_unknown(&text, run->set, run->r));
+	return sc_fail(err, start ? SC_EXISTS : SC_NOT_FOUND, "%s",
+		       (const char *)text.data);
+}
+
+static enum sc_status run_operation(const struct run *run, const struct sc_migration *m,
 				    const struct sc_migration_op *op, bool reverse,
 				    struct fate *f, struct sc_err *err)
 {
@@ -41,7 +122,7 @@ static enum sc_status run_operation(const struct sc_migration *m,
 	bool note = m == &sc_initial_migration && start;
 
 	if (f->now == start && !note)
-		return fail_impossible(m, reverse, op, start, err);
+		return fail_impossible(run, m, reverse, op, err);
 	f->touched = true;
 	f->now = start;
 	f->stopped |= !start;
@@ -50,35 +131,35 @@ static enum sc_status run_operation(const struct sc_migration *m,
 }
 
 /* Reversed, the opposite operations, backwards. */
-static enum sc_status run_move(const struct sc_migrations *set,
+static enum sc_status run_move(const struct run *run,
 			       const struct sc_migration_move *move, struct fate *fates,
 			       struct sc_err *err)
 {
-	const struct sc_migration_node *node = &set->nodes[move->place];
+	const struct sc_migration_node *node = &run->set->nodes[move->place];
 	size_t n = node->migration->noperations;
 	enum sc_status status = SC_OK;
 
 	for (size_t i = 0; i < n && !status; i++) {
 		size_t at = move->reverse ? n - 1 - i : i;
 
-		status = run_operation(node->migration, &node->migration->operations[at],
-				       move->reverse, &fates[node->caches[at]], err);
+		status = run_operation(run, node->migration,
+				       &node->migration->operations[at], move->reverse,
+				       &fates[node->caches[at]], err);
 	}
 	return status;
 }
 
-static enum sc_status run_moves(const struct sc_migrations *set,
-				struct sc_migration_records r,
+static enum sc_status run_moves(const struct run *run,
 				const struct sc_migration_move *moves, size_t n,
 				struct fate *fates, struct sc_err *err)
 {
 	enum sc_status status = SC_OK;
 
-	for (size_t i = 0; i < set->ncaches; i++)
+	for (size_t i = 0; i < run->set->ncaches; i++)
 		fates[i].before = fates[i].now =
-			sc_migration_record(r, set->caches[i]) != NULL;
+			sc_migration_record(run->r, run->set->caches[i]) != NULL;
 	for (size_t i = 0; i < n && !status; i++)
-		status = run_move(set, &moves[i], fates, err);
+		status = run_move(run, &moves[i], fates, err);
 	return status;
 }
 
@@ -131,8 +212,9 @@ enum sc_status sc_migration_change_of(const struct sc_migrations *set,
 {
 	SC_AUTO_FREE struct fate *fates = sc_alloc_array(set->ncaches, sizeof *fates);
 	struct sc_migration_change c = { NULL, 0, NULL };
+	const struct run run = { set, r };
 
-	if (run_moves(set, r, moves, n, fates, err) != SC_OK)
+	if (run_moves(&run, moves, n, fates, err) != SC_OK)
 		return err->status;
 	fill(set, moves, n, fates, &c);
 	add_guard(&c, r);

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slidecache/file.h"
+
 #define FILE_BYTES_MAX (64 * 1024)
 #define LIST_MAX       1000
 
@@ -142,22 +144,14 @@ static enum sc_status read_document(struct sc_arena *arena, json_t *doc,
 	return SC_OK;
 }
 
-/* The size is looked at while reading: the file may grow meanwhile. */
 static enum sc_status read_bytes(int fd, struct sc_buf *out, struct sc_err *err)
 {
-	sc_buf_reserve(out, FILE_BYTES_MAX + 1);
-	while (out->len <= FILE_BYTES_MAX) {
-		ssize_t n = read(fd, out->data + out->len, FILE_BYTES_MAX + 1 - out->len);
+	enum sc_status status = sc_file_read(fd, FILE_BYTES_MAX, out, err);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return sc_fail(err, SC_UNAVAILABLE, "%s", strerror(errno));
-		if (n == 0)
-			return SC_OK;
-		out->len += (size_t)n;
-	}
-	return sc_fail(err, SC_INVALID, "larger than %d KiB", FILE_BYTES_MAX / 1024);
+	if (status == SC_TOO_LARGE)
+		return sc_fail(err, SC_INVALID, "larger than %d KiB",
+			       FILE_BYTES_MAX / 1024);
+	return status;
 }
 
 /* What the folder's owner links to is a file like others; a pipe would be waited for. */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checking a set of migrations as a whole, and putting it in order. Pure.
+ * Checking a set of migrations as a whole, and what its migrations need. Pure.
  */
-#include "version/migration_set.h"
+#include "version/migration_order.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef const struct sc_migration *migration;
-
-enum mark { UNSEEN, OPEN, DONE };
 
 /* The set while it is made: indices are those of sorted, places those of the order. */
 struct making {
@@ -17,11 +15,7 @@ struct making {
 	size_t n;
 	size_t *deps;	   /* indices, those of i from first_dep[i] to first_dep[i + 1] */
 	size_t *first_dep; /* n + 1 */
-	enum mark *marks;  /* of the walk along the dependencies */
-	size_t *path;	   /* of that walk: the open ones */
-	size_t depth;
 	size_t *order, *place; /* place -> index, index -> place */
-	size_t placed;
 };
 
 static int compare_keys(const struct sc_migration_key *a,
@@ -133,50 +127,14 @@ static enum sc_status find_dependencies(struct making *m, struct sc_err *err)
 	return SC_OK;
 }
 
-/* i is open already: the path from it leads back to it. */
-static enum sc_status fail_cycle(const struct making *m, size_t i, struct sc_err *err)
-{
-	SC_AUTO_BUF round = SC_BUF_INIT;
-	char where[SC_MIGRATION_WHERE_MAX];
-	size_t at = 0;
-
-	while (m->path[at] != i)
-		at++;
-	for (; at < m->depth; at++)
-		sc_buf_printf(&round, "%s.%s -> ", m->sorted[m->path[at]]->key.app,
-			      m->sorted[m->path[at]]->key.name);
-	sc_migration_where(m->sorted[i], where);
-	return sc_fail(err, SC_INVALID, "%s: its dependencies lead back to it: %s%s.%s",
-		       where, (const char *)round.data, m->sorted[i]->key.app,
-		       m->sorted[i]->key.name);
-}
-
-/* Places i, after all that it depends on. */
-static enum sc_status visit(struct making *m, size_t i, struct sc_err *err)
-{
-	enum sc_status status = SC_OK;
-
-	if (m->marks[i] == OPEN)
-		return fail_cycle(m, i, err);
-	if (m->marks[i] == DONE)
-		return SC_OK;
-	m->marks[i] = OPEN;
-	m->path[m->depth++] = i;
-	for (size_t k = m->first_dep[i]; k < m->first_dep[i + 1] && !status; k++)
-		status = visit(m, m->deps[k], err);
-	m->depth--;
-	m->marks[i] = DONE;
-	m->place[i] = m->placed;
-	m->order[m->placed++] = i;
-	return status;
-}
-
 static enum sc_status put_in_order(struct making *m, struct sc_err *err)
 {
-	enum sc_status status = SC_OK;
+	const struct sc_migration_graph graph = { m->sorted, m->n, m->deps,
+						  m->first_dep };
+	enum sc_status status = sc_migration_order(&graph, m->order, err);
 
-	for (size_t i = 0; i < m->n && !status; i++)
-		status = visit(m, i, err);
+	for (size_t p = 0; p < m->n && !status; p++)
+		m->place[m->order[p]] = p;
 	return status;
 }
 
@@ -314,14 +272,10 @@ static void begin(struct making *m, migration const *all, size_t n)
 	m->sorted = sc_alloc_array(n, sizeof *m->sorted);
 	m->deps = sc_alloc_array(count_dependencies(all, n), sizeof *m->deps);
 	m->first_dep = sc_alloc_array(n + 1, sizeof *m->first_dep);
-	m->marks = sc_alloc_array(n, sizeof *m->marks);
-	m->path = sc_alloc_array(n, sizeof *m->path);
 	m->order = sc_alloc_array(n, sizeof *m->order);
 	m->place = sc_alloc_array(n, sizeof *m->place);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		m->sorted[i] = all[i];
-		m->marks[i] = UNSEEN;
-	}
 	qsort(m->sorted, n, sizeof *m->sorted, compare_migrations);
 }
 
@@ -330,8 +284,6 @@ static void end(struct making *m)
 	free(m->sorted);
 	free(m->deps);
 	free(m->first_dep);
-	free(m->marks);
-	free(m->path);
 	free(m->order);
 	free(m->place);
 }

@@ -57,6 +57,8 @@ struct sc_store_ops {
 	/* Kept by a server: opening asks nobody, so that it succeeds while the server is
 	 * away; names come into being when they are first read. */
 	bool remote;
+	/* Cannot tell which images have records: no list has them. */
+	bool hides_images;
 
 	/* Pure: SC_INVALID, with a sentence, for a location that no store can be at. */
 	enum sc_status (*check_location)(const char *location, struct sc_err *err);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The embedded version store: one LMDB environment with one tree, name -> record.
+ * The embedded version store: one LMDB environment with two trees, "versions" of name ->
+ * record, and "images" of ID -> record of image/ID. Changing all versions costs the same
+ * however many images there are: their tree is dropped, and they get fresh versions when
+ * they are read.
  *
  * Written with sync: a commit that returned survives the machine. Reads take no lock and
  * see the last commit of any process. (One whose process was killed before it could tell
@@ -10,6 +13,7 @@
  */
 #include <errno.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,14 +26,20 @@
 
 #define WAIT_MS 5000
 /* A million records; address space only. */
-#define MAP_SIZE ((uint64_t)512 << 20)
+#define MAP_SIZE    ((uint64_t)512 << 20)
+#define NAMES_TREE  "versions"
+#define IMAGES_TREE "images"
 /* The first name that may follow those of images: what comes after "/" is "0". */
 #define AFTER_IMAGES "image0"
+
+struct trees {
+	MDB_dbi names, images;
+};
 
 struct embedded {
 	struct sc_lmdb_dir_options o;
 	struct sc_lmdb_dir dir;
-	MDB_dbi dbi;
+	struct trees trees;
 	char *path;
 };
 
@@ -42,10 +52,26 @@ static MDB_val val_of(const char *s)
 	return v;
 }
 
+/* The tree that the record of name is in, and the key there. */
+static MDB_dbi find_tree(const struct trees *t, const char *name, MDB_val *key)
+{
+	bool image = sc_version_name_is_image(name);
+
+	*key = val_of(image ? name + strlen(SC_IMAGE_PREFIX) : name);
+	return image ? t->images : t->names;
+}
+
 static bool decode(const MDB_val *key, const MDB_val *value, struct sc_version *out)
 {
 	return sc_version_decode(sc_bytes_of(key->mv_data, key->mv_size),
 				 sc_bytes_of(value->mv_data, value->mv_size), out);
+}
+
+static bool is_below(const MDB_val *key, const char *limit)
+{
+	size_t n = strlen(limit);
+
+	return memcmp(key->mv_data, limit, key->mv_size < n ? key->mv_size : n) < 0;
 }
 
 static int visit_nothing(void *arg, const MDB_val *key, const MDB_val *value)
@@ -58,27 +84,64 @@ static int visit_nothing(void *arg, const MDB_val *key, const MDB_val *value)
 	return 0;
 }
 
-/* The probe: the store is small, so quick and full are the same. */
-static int walk(MDB_txn *txn, bool full)
+static int walk_tree(MDB_txn *txn, const char *name)
 {
 	MDB_dbi dbi = 0;
-	int rc = mdb_dbi_open(txn, "versions", 0, &dbi);
+	int rc = mdb_dbi_open(txn, name, 0, &dbi);
 
-	(void)full;
-	/* Its maker died before the first commit. */
+	/* Its maker died before the first commit, or knew of no such tree. */
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	return rc == 0 ? sc_lmdb_visit(txn, dbi, visit_nothing, NULL) : rc;
 }
 
-static int open_tree(struct embedded *s)
+/* The probe: the store is small, so quick and full are the same. */
+static int walk(MDB_txn *txn, bool full)
+{
+	int rc = walk_tree(txn, NAMES_TREE);
+
+	(void)full;
+	return rc == 0 ? walk_tree(txn, IMAGES_TREE) : rc;
+}
+
+/* Images' records were among the others once. Changing all versions leaves those as they
+ * are, so nobody may read them any more, not even a program of that time. */
+static int remove_old_images(MDB_txn *txn, MDB_dbi names)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val key = val_of(SC_IMAGE_PREFIX);
+	MDB_val value = { 0, NULL };
+	int rc = mdb_cursor_open(txn, names, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	while (rc == 0 && is_below(&key, AFTER_IMAGES)) {
+		rc = mdb_cursor_del(cursor, 0);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int make_trees(MDB_txn *txn, struct trees *t)
+{
+	int rc = mdb_dbi_open(txn, NAMES_TREE, MDB_CREATE, &t->names);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, IMAGES_TREE, MDB_CREATE, &t->images);
+	return rc == 0 ? remove_old_images(txn, t->names) : rc;
+}
+
+static int open_trees(struct embedded *s)
 {
 	MDB_txn *txn = NULL;
 	int rc = sc_lmdb_write_begin(&s->dir, &txn);
 
 	if (rc != 0)
 		return rc;
-	rc = mdb_dbi_open(txn, "versions", MDB_CREATE, &s->dbi);
+	rc = make_trees(txn, &s->trees);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -91,7 +154,7 @@ static enum sc_status open_gated(struct embedded *s, struct sc_err *err)
 
 	if (status != SC_OK)
 		return status;
-	int rc = open_tree(s);
+	int rc = open_trees(s);
 	return rc == 0 ? SC_OK : sc_lmdb_fail(&s->dir, err, rc, "opening");
 }
 
@@ -180,17 +243,29 @@ static void close_embedded(void *store)
 	free(s);
 }
 
-static int read_names(MDB_txn *txn, MDB_dbi dbi, const char *const *names, size_t n,
-		      struct sc_version *out, bool *found)
+/* In place of what the tree of images has. */
+static void give_image_name(struct sc_version *v)
+{
+	char id[sizeof v->name];
+
+	memcpy(id, v->name, sizeof id);
+	(void)snprintf(v->name, sizeof v->name, SC_IMAGE_PREFIX "%.100s", id);
+}
+
+static int read_names(MDB_txn *txn, const struct trees *t, const char *const *names,
+		      size_t n, struct sc_version *out, bool *found)
 {
 	for (size_t i = 0; i < n; i++) {
-		MDB_val key = val_of(names[i]);
+		MDB_val key;
 		MDB_val value = { 0, NULL };
+		MDB_dbi dbi = find_tree(t, names[i], &key);
 		int rc = mdb_get(txn, dbi, &key, &value);
 
 		if (rc != 0 && rc != MDB_NOTFOUND)
 			return rc;
 		found[i] = rc == 0 && decode(&key, &value, &out[i]);
+		if (found[i] && dbi == t->images)
+			give_image_name(&out[i]);
 	}
 	return 0;
 }
@@ -207,7 +282,7 @@ static enum sc_status read_embedded(void *store, const char *const *names, size_
 		return status;
 	int rc = sc_lmdb_read_begin(&s->dir, &txn);
 	if (rc == 0) {
-		rc = read_names(txn, s->dbi, names, n, out, found);
+		rc = read_names(txn, &s->trees, names, n, out, found);
 		sc_lmdb_read_end(&s->dir);
 	}
 	return rc == 0 ? SC_OK : fail_call(s, rc, "reading", err);
@@ -219,61 +294,55 @@ struct list {
 	size_t cap;
 };
 
-static bool is_image(const MDB_val *key)
-{
-	size_t n = strlen(SC_IMAGE_PREFIX);
-
-	return key->mv_size >= n && memcmp(key->mv_data, SC_IMAGE_PREFIX, n) == 0;
-}
-
-/* Passes images over, of which there may be a million, unless they are wanted. */
-static int next_record(MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op,
-		       bool images)
-{
-	int rc = mdb_cursor_get(cursor, key, value, op);
-
-	if (rc != 0 || images || !is_image(key))
-		return rc;
-	*key = val_of(AFTER_IMAGES);
-	return mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-}
-
-typedef int (*visit_fn)(void *arg, MDB_cursor *cursor, const MDB_val *key,
-			const MDB_val *value);
-
-/* Calls visit, which may replace the record, for each in order; until one is not 0. */
-static int visit_each(MDB_txn *txn, MDB_dbi dbi, bool images, visit_fn visit, void *arg)
-{
-	MDB_cursor *cursor = NULL;
-	MDB_val key = { 0, NULL };
-	MDB_val value = { 0, NULL };
-	int rc = mdb_cursor_open(txn, dbi, &cursor);
-
-	if (rc != 0)
-		return rc;
-	rc = next_record(cursor, &key, &value, MDB_FIRST, images);
-	while (rc == 0) {
-		rc = visit(arg, cursor, &key, &value);
-		if (rc == 0)
-			rc = next_record(cursor, &key, &value, MDB_NEXT, images);
-	}
-	mdb_cursor_close(cursor);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int add_to_list(void *arg, MDB_cursor *cursor, const MDB_val *key,
-		       const MDB_val *value)
+static int add_name(void *arg, const MDB_val *key, const MDB_val *value)
 {
 	struct list *l = arg;
 
-	(void)cursor;
 	if (l->n == l->cap) {
 		l->cap = l->cap ? 2 * l->cap : 32;
 		l->items = sc_realloc_array(l->items, l->cap, sizeof *l->items);
 	}
-	if (decode(key, value, &l->items[l->n]))
-		l->n++;
+	l->n += decode(key, value, &l->items[l->n]);
 	return 0;
+}
+
+static int add_image(void *arg, const MDB_val *key, const MDB_val *value)
+{
+	struct list *l = arg;
+	size_t before = l->n;
+	int rc = add_name(l, key, value);
+
+	if (l->n > before)
+		give_image_name(&l->items[before]);
+	return rc;
+}
+
+/* From behind the names to where they belong among these. */
+static void put_images_in_place(struct list *l, size_t names)
+{
+	size_t at = 0;
+
+	while (at < names && strcmp(l->items[at].name, SC_IMAGE_PREFIX) < 0)
+		at++;
+	size_t later = names - at;
+	struct sc_version *kept = sc_alloc_array(later, sizeof *kept);
+	memcpy(kept, l->items + at, later * sizeof *kept);
+	memmove(l->items + at, l->items + names, (l->n - names) * sizeof *kept);
+	memcpy(l->items + l->n - later, kept, later * sizeof *kept);
+	free(kept);
+}
+
+static int add_all(MDB_txn *txn, const struct trees *t, bool images, struct list *l)
+{
+	int rc = sc_lmdb_visit(txn, t->names, add_name, l);
+
+	if (rc != 0 || !images)
+		return rc;
+	size_t names = l->n;
+	rc = sc_lmdb_visit(txn, t->images, add_image, l);
+	if (rc == 0 && l->n > names)
+		put_images_in_place(l, names);
+	return rc;
 }
 
 static enum sc_status list_embedded(void *store, bool images, struct sc_version **out,
@@ -288,7 +357,7 @@ static enum sc_status list_embedded(void *store, bool images, struct sc_version 
 		return status;
 	int rc = sc_lmdb_read_begin(&s->dir, &txn);
 	if (rc == 0) {
-		rc = visit_each(txn, s->dbi, images, add_to_list, &l);
+		rc = add_all(txn, &s->trees, images, &l);
 		sc_lmdb_read_end(&s->dir);
 	}
 	if (rc != 0) {
@@ -302,7 +371,7 @@ static enum sc_status list_embedded(void *store, bool images, struct sc_version 
 
 struct changing {
 	MDB_txn *txn;
-	MDB_dbi dbi;
+	const struct trees *trees;
 	const struct sc_version_change *change;
 	int64_t now_us;
 	size_t changed;
@@ -323,10 +392,10 @@ static MDB_val make_record(struct changing *c, const char *name, const char *old
 }
 
 /* What cannot be decoded is no record. */
-static int read_old(struct changing *c, MDB_val *key, struct sc_version *old)
+static int read_old(struct changing *c, MDB_dbi dbi, MDB_val *key, struct sc_version *old)
 {
 	MDB_val value = { 0, NULL };
-	int rc = mdb_get(c->txn, c->dbi, key, &value);
+	int rc = mdb_get(c->txn, dbi, key, &value);
 
 	if (rc == 0)
 		(void)!decode(key, &value, old);
@@ -338,8 +407,9 @@ static int take_step(struct changing *c, const struct sc_version_step *step)
 	unsigned char room[SC_VERSION_RECORD_MAX];
 	struct sc_version old = { .version = "" };
 	enum sc_step_effect effect = SC_STEP_NOTHING;
-	MDB_val key = val_of(step->name);
-	int rc = read_old(c, &key, &old);
+	MDB_val key;
+	MDB_dbi dbi = find_tree(c->trees, step->name, &key);
+	int rc = read_old(c, dbi, &key, &old);
 
 	if (rc != 0)
 		return rc;
@@ -348,16 +418,15 @@ static int take_step(struct changing *c, const struct sc_version_step *step)
 		return 0;
 	if (effect == SC_STEP_REMOVES) {
 		c->changed++;
-		return mdb_del(c->txn, c->dbi, &key, NULL);
+		return mdb_del(c->txn, dbi, &key, NULL);
 	}
 	MDB_val value = make_record(c, step->name, old.version, room);
-	return mdb_put(c->txn, c->dbi, &key, &value, 0);
+	return mdb_put(c->txn, dbi, &key, &value, 0);
 }
 
-static int renew_at(void *arg, MDB_cursor *cursor, const MDB_val *key,
+static int renew_at(struct changing *c, MDB_cursor *cursor, const MDB_val *key,
 		    const MDB_val *value)
 {
-	struct changing *c = arg;
 	unsigned char room[SC_VERSION_RECORD_MAX];
 	struct sc_version old;
 
@@ -369,6 +438,42 @@ static int renew_at(void *arg, MDB_cursor *cursor, const MDB_val *key,
 	return mdb_cursor_put(cursor, &name, &next, MDB_CURRENT);
 }
 
+static int renew_names(struct changing *c)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val key = { 0, NULL };
+	MDB_val value = { 0, NULL };
+	int rc = mdb_cursor_open(c->txn, c->trees->names, &cursor);
+
+	if (rc != 0)
+		return rc;
+	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		rc = renew_at(c, cursor, &key, &value);
+		if (rc != 0)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int forget_images(struct changing *c)
+{
+	MDB_stat stat;
+	int rc = mdb_stat(c->txn, c->trees->images, &stat);
+
+	if (rc != 0 || stat.ms_entries == 0)
+		return rc;
+	c->changed += stat.ms_entries;
+	return mdb_drop(c->txn, c->trees->images, 0);
+}
+
+static int renew_all(struct changing *c)
+{
+	int rc = renew_names(c);
+
+	return rc == 0 ? forget_images(c) : rc;
+}
+
 static int change_txn(struct embedded *s, struct changing *c)
 {
 	int rc = sc_lmdb_write_begin(&s->dir, &c->txn);
@@ -376,7 +481,7 @@ static int change_txn(struct embedded *s, struct changing *c)
 	if (rc != 0)
 		return rc;
 	if (c->change->all)
-		rc = visit_each(c->txn, c->dbi, true, renew_at, c);
+		rc = renew_all(c);
 	for (size_t i = 0; i < c->change->n && rc == 0 && c->refused == SC_OK; i++)
 		rc = take_step(c, &c->change->steps[i]);
 	if (rc == 0 && c->refused == SC_OK && c->changed > 0)
@@ -404,7 +509,7 @@ static enum sc_status change_embedded(void *store, const struct sc_version_chang
 			       "the version store was just replaced");
 	}
 	(void)mdb_reader_check(s->dir.env, &dead);
-	c.dbi = s->dbi;
+	c.trees = &s->trees;
 	int rc = change_txn(s, &c);
 	sc_lmdb_gate_drop(&s->dir);
 	if (rc != 0)

@@ -165,6 +165,7 @@ static enum sc_status list_memcached(void *store, bool images, struct sc_version
 const struct sc_store_ops sc_store_memcached = {
 	.name = "memcached",
 	.remote = true,
+	.hides_images = true,
 	.check_location = sc_memcached_location_check,
 	.open = open_memcached,
 	.close = close_memcached,

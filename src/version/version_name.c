@@ -37,6 +37,17 @@ bool sc_version_name_is_image(const char *name)
 	return strncmp(name, SC_IMAGE_PREFIX, strlen(SC_IMAGE_PREFIX)) == 0;
 }
 
+int64_t sc_version_image_id(const char *name)
+{
+	const char *digits = name + strlen(SC_IMAGE_PREFIX);
+	int64_t id = 0;
+
+	if (!sc_version_name_is_image(name) || digits[0] == '0' ||
+	    !sc_parse_i64(sc_bytes_str(digits), 1, INT64_MAX, &id))
+		return 0;
+	return id;
+}
+
 enum sc_status sc_version_name_check_named(const char *name, struct sc_err *err)
 {
 	if (!sc_version_name_is_image(name))
@@ -46,17 +57,9 @@ enum sc_status sc_version_name_check_named(const char *name, struct sc_err *err)
 		       name);
 }
 
-static bool is_image_id(const char *id)
-{
-	int64_t ignored = 0;
-
-	return id[0] != '0' && sc_parse_i64(sc_bytes_str(id), 1, INT64_MAX, &ignored);
-}
-
 enum sc_status sc_version_name_check_image(const char *name, struct sc_err *err)
 {
-	if (!sc_version_name_is_image(name) ||
-	    is_image_id(name + strlen(SC_IMAGE_PREFIX)))
+	if (!sc_version_name_is_image(name) || sc_version_image_id(name) != 0)
 		return SC_OK;
 	return sc_version_fail_unknown(name, err);
 }

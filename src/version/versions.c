@@ -238,6 +238,11 @@ enum sc_status sc_versions_list(struct sc_versions *v, struct sc_version **out, 
 	return SC_OK;
 }
 
+bool sc_versions_list_has_images(const struct sc_versions *v)
+{
+	return !v->ops->hides_images;
+}
+
 static enum sc_status check_backend(const struct sc_versions_options *o,
 				    struct sc_err *err)
 {

@@ -41,16 +41,16 @@ static void retire(struct fixture *f, const char *version)
 struct seen {
 	struct fixture *f;
 	size_t n;
-	struct sc_buf versions; /* with a ' ' behind each */
+	struct sc_buf versions; /* with a ' ' behind each, a '!' if it is retired */
 	char item[SC_ITEM_MAX + 1];
 };
 
-static void see(void *arg, const char *version, const char *item)
+static void see(void *arg, const char *version, const char *item, bool retired)
 {
 	struct seen *s = arg;
 
 	s->n++;
-	sc_buf_printf(&s->versions, "%s ", version);
+	sc_buf_printf(&s->versions, "%s%s ", version, retired ? "!" : "");
 	(void)snprintf(s->item, sizeof s->item, "%s", item);
 }
 
@@ -69,8 +69,8 @@ static void expect_groups(struct fixture *f, const char *wanted)
 	sc_buf_release(&s.versions);
 }
 
-/* On a server nothing is told, and retiring is nothing; nowhere does it lose what is
- * there as long as there is room. */
+/* On a server nothing is told, and retiring is nothing. Elsewhere what is retired is not
+ * found any more, and is there as long as there is room. */
 static void test_any_backend(struct fixture *f)
 {
 	bool tells = f->backend->traits & LOCATION;
@@ -81,9 +81,10 @@ static void test_any_backend(struct fixture *f)
 	expect_groups(f, tells ? A " " : "");
 	retire(f, A);
 	retire(f, A);
-	assert_int_equal(is_there(f, A, 1), keeps(f));
+	assert_int_equal(is_there(f, A, 1), keeps(f) && !tells);
 	store(f, A, 2, 100);
-	assert_int_equal(is_there(f, A, 2), keeps(f));
+	assert_int_equal(is_there(f, A, 2), keeps(f) && !tells);
+	expect_groups(f, tells ? A "! " : "");
 	assert_int_equal(counted(f, SC_CM_ERRORS) + counted(f, SC_CM_EVICTIONS), 0);
 	assert_int_equal(counted(f, SC_CM_STORES), keeps(f) ? 2 : 0);
 }
@@ -187,15 +188,32 @@ static void test_groups_of_prefix(struct fixture *f)
 	}
 }
 
+/* Under the very text, or under what it begins with, if that is whole versions. */
+static void test_groups_retired(struct fixture *f)
+{
+	static const char *const versions[] = { "AAAA", A,	A "BBBBBBBB",
+						"A",	A "BB", "BBBBBBBB" A };
+
+	expect_groups(f, "");
+	for (size_t i = 0; i < COUNT_OF(versions); i++)
+		store(f, versions[i], 1, 10);
+	expect_groups(f, "A AAAA " A " " A "BB " A "BBBBBBBB BBBBBBBB" A " ");
+	retire(f, A "BBBBBBBB");
+	retire(f, "AAAA");
+	expect_groups(f, "A AAAA! " A " " A "BB " A "BBBBBBBB! BBBBBBBB" A " ");
+	retire(f, A);
+	expect_groups(f, "A AAAA! " A "! " A "BB " A "BBBBBBBB! BBBBBBBB" A " ");
+}
+
 /* The callback may do with the cache what it likes. */
-static void see_and_call(void *arg, const char *version, const char *item)
+static void see_and_call(void *arg, const char *version, const char *item, bool retired)
 {
 	struct seen *s = arg;
 	struct fixture *f = s->f;
 	SC_AUTO_ENTRY e = SC_ENTRY_INIT;
 	SC_AUTO_BUF text = SC_BUF_INIT;
 
-	see(s, version, item);
+	see(s, version, item, retired);
 	assert_int_equal(sc_cache_get(f->cache, version, sc_bytes_str(item), &e, &f->err),
 			 SC_OK);
 	store(f, version, s->n, 20);
@@ -228,6 +246,7 @@ static const struct cache_case cases[] = {
 	{ "groups alike", test_groups_alike, LOCATION },
 	{ "groups: item", test_groups_item, LOCATION },
 	{ "groups of a prefix", test_groups_of_prefix, LOCATION },
+	{ "groups that are retired", test_groups_retired, BOUNDED },
 	{ "groups: callback", test_groups_callback, BOUNDED },
 };
 

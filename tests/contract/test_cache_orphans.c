@@ -213,6 +213,50 @@ static void test_short_versions(struct fixture *f)
 			 3);
 }
 
+/* Whatever the versions are once more: what was retired is found by nobody. */
+static void test_not_found(struct fixture *f)
+{
+	static const char *const gone[] = { A, A B, A C, A B C };
+	static const char *const stays[] = { B, B A, "AAAA", A "AAAA", C A B };
+	uint64_t misses = 0;
+
+	for (size_t i = 0; i < COUNT_OF(gone); i++)
+		store(f, gone[i], 1, 10);
+	for (size_t i = 0; i < COUNT_OF(stays); i++)
+		store(f, stays[i], 1, 10);
+	retire(f, A C);
+	assert_false(is_there(f, A C, 1));
+	assert_true(is_there(f, A, 1) && is_there(f, A B, 1) && is_there(f, A B C, 1));
+	retire(f, A);
+	reopen(f);
+	for (size_t i = 0; i < COUNT_OF(gone); i++)
+		misses += !is_there(f, gone[i], 1);
+	assert_int_equal(misses, COUNT_OF(gone));
+	for (size_t i = 0; i < COUNT_OF(stays); i++)
+		assert_true(is_there(f, stays[i], 1));
+	store(f, A, 2, 10);
+	assert_false(is_there(f, A, 2));
+	assert_int_equal(count_entries(f), COUNT_OF(gone) + COUNT_OF(stays) + 1);
+}
+
+static void test_many_not_found(struct fixture *f)
+{
+	const struct sc_bytes items[] = { sc_bytes_str("one"), sc_bytes_str("two") };
+	struct sc_entry out[] = { SC_ENTRY_INIT, SC_ENTRY_INIT };
+	enum sc_status each[] = { SC_OK, SC_OK };
+
+	for (size_t i = 0; i < COUNT_OF(items); i++)
+		assert_int_equal(sc_cache_set(f->cache, A B, items[i], "text/plain",
+					      items[i], &f->err),
+				 SC_OK);
+	retire(f, A);
+	assert_int_equal(sc_cache_get_many(f->cache, A B, items, COUNT_OF(items), out,
+					   each, &f->err),
+			 SC_OK);
+	for (size_t i = 0; i < COUNT_OF(items); i++)
+		assert_int_equal(each[i], SC_MISS);
+}
+
 static void test_other_prefix_stays(struct fixture *f)
 {
 	store(f, A, 1, 10);
@@ -339,12 +383,13 @@ static void test_other_calls_on_retired(struct fixture *f)
 		sc_cache_set(f->cache, A, item, "text/plain", sc_bytes_str("1"), &f->err),
 		SC_OK);
 	retire(f, A);
-	assert_int_equal(sc_cache_incr(f->cache, A, item, 5, &value, &f->err), SC_OK);
-	assert_int_equal(value, 6);
-	assert_int_equal(sc_cache_touch(f->cache, A, item, &f->err), SC_OK);
-	assert_int_equal(
-		sc_cache_add(f->cache, A, item, "text/plain", sc_bytes_str("1"), &f->err),
-		SC_EXISTS);
+	assert_int_equal(sc_cache_incr(f->cache, A, item, 5, &value, &f->err), SC_MISS);
+	assert_int_equal(sc_cache_touch(f->cache, A, item, &f->err), SC_MISS);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(sc_cache_add(f->cache, A, item, "text/plain",
+					      sc_bytes_str("1"), &f->err),
+				 SC_OK);
+	assert_int_equal(count_entries(f), 1);
 	assert_int_equal(sc_cache_delete(f->cache, A, item, &f->err), SC_OK);
 	assert_int_equal(count_entries(f), 0);
 }
@@ -450,6 +495,8 @@ static const struct cache_case cases[] = {
 	{ "orphans first, large for small", test_first_large_for_small, BOUNDED },
 	{ "beginnings", test_beginnings, BOUNDED },
 	{ "short versions", test_short_versions, BOUNDED },
+	{ "what is retired is not found", test_not_found, BOUNDED },
+	{ "nor are many", test_many_not_found, BOUNDED },
 	{ "other prefix stays", test_other_prefix_stays, BOUNDED },
 	{ "stored late", test_stored_late, BOUNDED },
 	{ "survives reopening", test_survives_reopening, BOUNDED },

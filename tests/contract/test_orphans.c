@@ -139,6 +139,111 @@ static void stopped_name_goes_first(struct fixture *fixture)
 	expect_to_go(text_of("tiles", "image/8"), former, true);
 }
 
+/* Where it stands does not matter. */
+static void image_before_a_name_goes_in_its_turn(struct fixture *fixture)
+{
+	begin(fixture);
+	expect_to_go(text_of("tiles", "image/8"), text_of("image/7", "acl"), false);
+}
+
+static void former_version_before_a_name_goes_first(struct fixture *fixture)
+{
+	struct text former;
+
+	begin(fixture);
+	former = text_of("image/7", "acl");
+	invalidate("image/7");
+	expect_to_go(text_of("image/8", "tiles"), former, true);
+}
+
+#define OF_NO_IMAGE "permissions/bob"
+
+static void put_of_no_image_and_sweep(struct text text)
+{
+	put(text_of("tiles", "image/8"), EIGHT);
+	put(text, OF_NO_IMAGE);
+	check(sc_retire_orphans(&cache, 1, f->versions, &f->err));
+}
+
+static void image_that_no_item_names_is_found(struct fixture *fixture)
+{
+	struct text text;
+
+	begin(fixture);
+	text = text_of("acl", "image/1");
+	put_of_no_image_and_sweep(text);
+	assert_true(has(text, OF_NO_IMAGE));
+	end();
+}
+
+/* Where images cannot be listed, any version may be one's. */
+static void former_version_that_no_item_names(struct fixture *fixture)
+{
+	struct text former;
+
+	begin(fixture);
+	former = text_of("acl", "image/1");
+	invalidate("acl");
+	put_of_no_image_and_sweep(former);
+	assert_int_equal(has(former, OF_NO_IMAGE),
+			 !(fixture->store->traits & LISTS_IMAGES));
+	end();
+}
+
+/* What was found of a cache before is what is current again. */
+static void find_retired_and_current(struct text text, const char *item,
+				     struct sc_groups *groups)
+{
+	*groups = (struct sc_groups){ .items = NULL };
+	put(text, item);
+	check(sc_cache_retire(cache, text.of, &f->err));
+	check(sc_groups_find(&cache, 1, groups, &f->err));
+	assert_int_equal(groups->n, 1);
+	assert_true(groups->items[0].retired);
+}
+
+/* As when an old copy of the store is put back. */
+static void versions_that_went_back_are_all_changed(struct fixture *fixture)
+{
+	struct sc_groups groups;
+	struct text seven, eight;
+	struct sc_version acl;
+
+	begin(fixture);
+	acl = get_one(f, "acl");
+	seven = text_of("tiles", "image/7");
+	eight = text_of("tiles", "image/8");
+	find_retired_and_current(seven, SEVEN, &groups);
+	check(sc_groups_retire(&groups, f->versions, &f->err));
+	free(groups.items);
+	assert_string_not_equal(text_of("tiles", "image/7").of, seven.of);
+	assert_changed(f, &acl);
+	assert_string_not_equal(text_of("image/8", "tiles").of, eight.of);
+	/* It does so once. */
+	acl = get_one(f, "acl");
+	seven = text_of("tiles", "image/7");
+	put(seven, SEVEN);
+	check(sc_retire_orphans(&cache, 1, f->versions, &f->err));
+	assert_unchanged(f, &acl);
+	assert_true(has(seven, SEVEN));
+	end();
+}
+
+static void versions_that_changed_are_not_changed_again(struct fixture *fixture)
+{
+	struct sc_version acl;
+
+	begin(fixture);
+	put(text_of("tiles", "image/7"), SEVEN);
+	put(text_of("tiles", "image/8"), EIGHT);
+	invalidate("image/7");
+	acl = get_one(f, "acl");
+	for (int i = 0; i < 3; i++)
+		check(sc_retire_orphans(&cache, 1, f->versions, &f->err));
+	assert_unchanged(f, &acl);
+	end();
+}
+
 /* Entries of no image, under the versions of two names. */
 static void other_results_go_in_their_turn(struct fixture *fixture)
 {
@@ -241,6 +346,18 @@ int main(void)
 		{ "former version of a name goes first",
 		  former_version_of_a_name_goes_first, 0 },
 		{ "stopped name goes first", stopped_name_goes_first, 0 },
+		{ "image before a name goes in its turn",
+		  image_before_a_name_goes_in_its_turn, 0 },
+		{ "former version before a name goes first",
+		  former_version_before_a_name_goes_first, 0 },
+		{ "image that no item names is found", image_that_no_item_names_is_found,
+		  0 },
+		{ "former version that no item names", former_version_that_no_item_names,
+		  0 },
+		{ "versions that went back are all changed",
+		  versions_that_went_back_are_all_changed, 0 },
+		{ "versions that changed are not changed again",
+		  versions_that_changed_are_not_changed_again, 0 },
 		{ "other results go in their turn", other_results_go_in_their_turn, 0 },
 		{ "texts without versions are left alone",
 		  texts_without_versions_are_left_alone, 0 },

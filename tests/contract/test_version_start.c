@@ -322,6 +322,33 @@ static void assert_orphaned(const char *version, uint64_t entries, uint64_t byte
 	assert_int_equal(held.bytes, bytes);
 }
 
+/* Of many at once what each says of itself. */
+static void test_json_of_many(struct fixture *f)
+{
+	SC_AUTO_BUF many = SC_BUF_INIT;
+	SC_AUTO_BUF wanted = SC_BUF_INIT;
+	const char *names[] = { "tiles", "acl", "slides" };
+	struct sc_version before[3];
+	struct sc_version now[3];
+
+	assert_int_equal(sc_versions_get(f->versions, names, 3, before, &f->err), SC_OK);
+	store_under(before[0].version, 700);
+	store_under(before[2].version, 40);
+	assert_int_equal(sc_invalidate_cache(f->versions, names, 2, &f->err), SC_OK);
+	assert_int_equal(sc_versions_get(f->versions, names, 3, now, &f->err), SC_OK);
+	sc_versions_json(now, 3, &many);
+	assert_non_null(strstr((const char *)many.data, "\"orphaned_bytes\":700"));
+	for (size_t i = 0; i < 3; i++) {
+		sc_buf_printf(&wanted, "%s\"%s\":", i ? "," : "{", names[i]);
+		sc_version_json(&now[i], &wanted);
+	}
+	sc_buf_str(&wanted, "}");
+	assert_string_equal((const char *)many.data, (const char *)wanted.data);
+	sc_buf_reset(&many);
+	sc_versions_json(now, 0, &many);
+	assert_string_equal((const char *)many.data, "{}");
+}
+
 /* What each change makes unreachable is in the ledger, and in what is printed. */
 static void test_orphans(struct fixture *f)
 {
@@ -411,6 +438,7 @@ static const struct version_case cases[] = {
 	{ "processes", test_processes, 0 },
 	{ "another process", test_other_process, 0 },
 	{ "killed half way", test_killed_half_way, 0 },
+	{ "json of many", test_json_of_many, 0 },
 	{ "orphans", test_orphans, 0 },
 	{ "several versions", test_several_versions, 0 },
 };

@@ -4,6 +4,7 @@
  * damaged or removed, or whose writer was stopped; stores whose server goes and comes.
  */
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -133,6 +134,105 @@ static void test_stopped_writer(struct fixture *f)
 	sc_close_fd(&gate);
 	assert_int_equal(sc_invalidate_cache(f->versions, &name, 1, &f->err), SC_OK);
 	assert_changed(f, &tiles);
+}
+
+#define OLD_IMAGES  3000
+#define OLD_VERSION "AAAAAAA1"
+
+/* Records of images where a store once had them, among the names. */
+static void put_old_images(MDB_txn *txn)
+{
+	unsigned char record[] = "\001" OLD_VERSION "\000\001\000\000\000\000\000\000ctl";
+	MDB_dbi dbi = 0;
+
+	assert_int_equal(mdb_dbi_open(txn, "versions", 0, &dbi), 0);
+	for (int i = 1; i <= OLD_IMAGES; i++) {
+		char name[SC_VERSION_NAME_MAX + 1];
+
+		sc_version_image_name(i, name);
+		MDB_val key = { strlen(name), name };
+		MDB_val value = { sizeof record - 1, record };
+		assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+	}
+}
+
+static void count_names(MDB_txn *txn, size_t *out)
+{
+	MDB_stat stat;
+	MDB_dbi dbi = 0;
+
+	assert_int_equal(mdb_dbi_open(txn, "versions", 0, &dbi), 0);
+	assert_int_equal(mdb_stat(txn, dbi, &stat), 0);
+	*out = stat.ms_entries;
+}
+
+/* The store's file itself, while nobody else has it open. Returns how many records are
+ * among the names. */
+static size_t look_into(const char *location, void (*write)(MDB_txn *txn))
+{
+	MDB_env *env = NULL;
+	MDB_txn *txn = NULL;
+	size_t n = 0;
+
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+	assert_int_equal(mdb_env_set_mapsize(env, (size_t)64 << 20), 0);
+	assert_int_equal(mdb_env_open(env, location, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	if (write)
+		write(txn);
+	count_names(txn, &n);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+	return n;
+}
+
+/* Versions of images that an older program left are not read, nor left to it. */
+static void test_old_images(struct fixture *f)
+{
+	struct sc_version tiles = get_one(f, "tiles");
+	size_t n = 0;
+
+	close_versions(f);
+	n = look_into(f->location, NULL);
+	assert_int_equal(look_into(f->location, put_old_images), n + OLD_IMAGES);
+	open_versions(f);
+	assert_string_not_equal(get_one(f, "image/7").version, OLD_VERSION);
+	assert_unchanged(f, &tiles);
+	close_versions(f);
+	assert_int_equal(look_into(f->location, NULL), n);
+	open_versions(f);
+	assert_unchanged(f, &tiles);
+}
+
+static int64_t renew_images(struct fixture *f, const char *const *names, size_t n)
+{
+	int64_t start = sc_mono_us();
+
+	assert_int_equal(sc_invalidate_cache(f->versions, names, n, &f->err), SC_OK);
+	return sc_mono_us() - start;
+}
+
+/* Changing all does not take longer for there being many images. */
+static void test_all_of_many_images(struct fixture *f)
+{
+	enum { N = 50000 };
+	char(*texts)[SC_VERSION_NAME_MAX + 1] = sc_alloc_array(N, sizeof *texts);
+	const char **names = sc_alloc_array(N, sizeof *names);
+
+	for (size_t i = 0; i < N; i++) {
+		sc_version_image_name((int64_t)i + 1, texts[i]);
+		names[i] = texts[i];
+	}
+	(void)renew_images(f, names, N);
+	int64_t by_name = renew_images(f, names, N);
+	struct sc_version image = get_one(f, "image/777");
+	int64_t start = sc_mono_us();
+	assert_int_equal(sc_invalidate_all_caches(f->versions, &f->err), SC_OK);
+	assert_true(sc_mono_us() - start < by_name / 4);
+	assert_changed(f, &image);
+	free(names);
+	free(texts);
 }
 
 /* What follows is for a store on a server. */
@@ -276,6 +376,8 @@ static const struct version_case cases[] = {
 	{ "damaged", test_damaged, LOCATION },
 	{ "removed while open", test_removed_while_open, LOCATION },
 	{ "stopped writer", test_stopped_writer, LOCATION },
+	{ "old images", test_old_images, LOCATION },
+	{ "all of many images", test_all_of_many_images, LOCATION },
 	{ "bad location", test_bad_location, SERVER },
 	{ "server away", test_server_away, SERVER },
 	{ "server stopped", test_server_stopped, SERVER },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Passive caching and versions: what is a hit, and what ends it."""
 
+import contextlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import PIL.Image
 import pytest
 
 import oracle
+import servers
 import service
 import tiff
 
@@ -208,6 +210,91 @@ def test_versions_are_kept_over_a_restart(live):
     before = versions(live)
     live.restart()
     assert versions(live) == before
+
+
+def token(live, image):
+    """Of the image's versioned URLs."""
+    return json.loads(live.fcgi.get(f"/api/v1/images/images/{image}/").body)["version"]
+
+
+@pytest.fixture(params=["embedded", *sorted(servers.KINDS)])
+def kept(request, noise):
+    """A service that keeps entries and versions in the same place."""
+    with contextlib.ExitStack() as stack:
+        config = {}
+        if request.param in servers.KINDS:
+            server = stack.enter_context(servers.KINDS[request.param]())
+            config = servers.kept(server, versions=server)
+        live = stack.enter_context(service.Service(config, files=[noise]))
+        live.image_id("noise.tiff")
+        yield live
+
+
+def twice(live, targets):
+    return {key: [x_cache(live, t) for _ in range(2)] for key, t in targets.items()}
+
+
+@pytest.mark.parametrize("name", ["tiles", "thumbnails", "slides"])
+def test_stop_one_name(kept, name):
+    """Its results are not cached; the others are as before. Started again, nothing of
+    before is found."""
+    image = kept.image_id("noise.tiff")
+    targets = everything(image)
+    old = {key: kept.fcgi.get(t) for key, t in targets.items()}
+    tokens = [token(kept, image)]
+    for _ in range(2):
+        kept.ctl("stop", name)
+        got = twice(kept, targets)
+        assert got.pop(name) == ["BYPASS"] * 2
+        assert set(map(tuple, got.values())) == {("HIT", "HIT")}
+        tokens.append(token(kept, image))
+        check_stopped(kept.fcgi, targets, name, old, tokens[-1])
+        kept.ctl("start", name)
+        got = twice(kept, targets)
+        assert got.pop(name) == ["MISS", "HIT"]
+        assert set(map(tuple, got.values())) == {("HIT", "HIT")}
+        tokens.append(token(kept, image))
+        new = kept.fcgi.get(targets[name])
+        assert new.headers["etag"] != old[name].headers["etag"]
+        assert new.body == old[name].body
+    assert all(tokens) and all(a != b for a, b in zip(tokens, tokens[1:])), tokens
+    assert len({*tokens[::2]}) == 3, "each start has another one"
+
+
+def check_stopped(client, targets, name, old, current):
+    """What cannot be invalidated has no tag, and is kept by nobody."""
+    for key, target in targets.items():
+        tagged = {"If-None-Match": old[key].headers["etag"]}
+        reply = client.get(f"{target}?v={current}", tagged)
+        immutable = "immutable" in reply.headers["cache-control"]
+        if key == name:
+            assert (reply.status, immutable) == (200, False)
+            assert "etag" not in reply.headers and reply.body == old[key].body
+        else:
+            assert (reply.status, immutable) == (304, True)
+
+
+def test_explain_of_what_is_not_versioned(live):
+    targets = everything(live.image_id("noise.tiff"))
+    live.ctl("stop", "thumbnails")
+    told = live.ctl_json("explain", targets["thumbnails"])
+    assert told["cache"] == ('none now: "thumbnails" is not versioned: slidecachectl '
+                             "migrate, or slidecachectl start thumbnails")
+    assert not {"etag", "version", "key", "stored"} & set(told)
+    told = live.ctl_json("explain", targets["tiles"])
+    assert told["etag"] == live.fcgi.get(targets["tiles"]).headers["etag"]
+    assert told["stored"].startswith("no: ")
+
+
+def test_the_log_says_what_is_not_versioned(live):
+    log = live.dir / "slidecached.log"
+    live.ctl("stop", "tiles")
+    target = everything(live.image_id("noise.tiff"))["tiles"]
+    assert [x_cache(live, target) for _ in range(20)] == ["BYPASS"] * 20
+    lines = [line for line in log.read_text().splitlines() if "is not versioned" in line]
+    assert 1 <= len(lines) <= live.config["workers"], lines
+    assert all('"tiles" is not versioned: slidecachectl migrate, or slidecachectl start tiles'
+               in line for line in lines), lines
 
 
 def tile_key(image):

@@ -156,6 +156,44 @@ def test_folders_of_another_user():
         assert not {"cache_dir", "slides.root"} & failed(run_doctor(file)[1])
 
 
+def become_nobody():
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+
+
+def test_what_another_user_may_not_look_at(live):
+    """That it is not there yet is not for that user to say."""
+    if os.geteuid() != 0:
+        return
+    live.dir.chmod(0o755)
+    for folder in ("state", "cache"):
+        (live.dir / folder).chmod(0o750)
+    _, found, said = run_doctor(live.config_file, preexec_fn=become_nobody)
+    for check in ("versions", "caches.default", "caches.tiles_cache", "migrations_dir"):
+        finding = one(found, check, "warning")
+        assert "this user may not look into" in finding["finding"]
+        assert "root" in finding["fix"]
+    assert "yet" not in said
+
+
+def not_versioned(live):
+    _, found, _ = run_doctor(live.config_file)
+    return [(f["finding"].rpartition(": ")[2], f["fix"]) for f in found["versions"]
+            if "not versioned" in f["finding"]]
+
+
+def test_names_that_are_not_versioned(live):
+    assert not not_versioned(live)
+    live.ctl("stop", "tiles", "acl")
+    assert not_versioned(live) == [
+        ("tiles, acl", "slidecachectl migrate, or slidecachectl start tiles acl")
+    ]
+    live.ctl("start", "tiles", "acl")
+    assert not not_versioned(live)
+
+
 def test_a_damaged_catalogue(tmp_path):
     file = config(tmp_path)
     (tmp_path / "state" / "images.json").write_text("{")

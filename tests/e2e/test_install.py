@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """make install: what lands below DESTDIR is a service that systemd could start."""
 
+import json
 import os
 import pathlib
 import re
@@ -54,6 +55,18 @@ def test_a_changed_configuration_is_kept(installed):
     install(dest, prefix)
     assert config.read_text() == '{"workers": 3}\n'
     config.write_text(before)
+
+
+def test_a_folder_for_migrations_is_there(installed):
+    """Empty, where the program looks: what a site puts into it is its own."""
+    dest, prefix = installed
+    config = json.loads((REPO / "deploy" / "slidecache.json").read_text())
+    folder = below(dest, config["migrations_dir"])
+    assert list(folder.iterdir()) == []
+    (folder / "0002_reports.json").write_text("{}")
+    install(dest, prefix)
+    assert [f.name for f in folder.iterdir()] == ["0002_reports.json"]
+    (folder / "0002_reports.json").unlink()
 
 
 def test_pages_and_papers_are_there(installed):

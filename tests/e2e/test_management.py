@@ -86,7 +86,7 @@ def trusting(tmp_path_factory):
 def check_object(found, by="anna (http)"):
     assert set(found) == FIELDS, found
     assert re.fullmatch(r"[A-Za-z0-9]{8}", found["version"]), found
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}", found["changed_at"]), found
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", found["changed_at"]), found
     assert found["changed_by"] == by
     return found["version"]
 
@@ -134,9 +134,11 @@ def test_invalidate_all(anna):
     before = anna.versions()
     found = document(anna.post("/invalidate/", {"all": True}))["versions"]
     after = anna.versions()
-    assert set(found) == {n for n in after if not n.startswith("image/")} >= INITIAL
+    assert set(found) == set(after) >= INITIAL, "images are forgotten until they are read"
     for name, version in found.items():
         assert check_object(version) == after[name]
+    after |= {n: document(anna.get(f"/versions/{n}/"))["version"]
+              for n in before if n.startswith("image/")}
     assert set(before) == set(after)
     assert all(before[n] != after[n] for n in before), "images too"
 
@@ -249,6 +251,20 @@ def test_images_are_not_started_or_stopped(anna):
         detail(anna.put(f"image/{image}"), 400)
         detail(anna.delete(f"image/{image}"), 400)
     assert anna.versions() == before
+
+
+def test_a_kind_that_is_stopped(live, anna):
+    """Its results are not cached, the others are; started again, nothing of before is
+    found."""
+    target = "/api/v1/images/images/7/thumbnail/"
+    others = [t for t in targets(7) if t != target]
+    warm(live)
+    assert anna.delete("thumbnails").status == 204
+    assert [live.fcgi.get(target).x_cache for _ in range(2)] == ["BYPASS"] * 2
+    assert {live.fcgi.get(t).x_cache for t in others} == {"HIT"}
+    document(anna.put("thumbnails"), 201)
+    assert [live.fcgi.get(target).x_cache for _ in range(2)] == ["MISS", "HIT"]
+    assert {live.fcgi.get(t).x_cache for t in others} == {"HIT"}
 
 
 # ----- all or nothing, and what is refused -----------------------------------------------

@@ -4,8 +4,13 @@ migrate, showmigrations, start, stop, versions, invalidate."""
 
 import concurrent.futures
 import json
+import os
+import pathlib
+import pwd
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -17,7 +22,9 @@ from service import wait_for
 
 INITIAL = "slidecache.0001_initial"
 NAMES = ["tiles", "thumbnails", "slides", "acl"]
-APPLIED = r" \(applied at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6} by [^)]+\)\)?"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+APPLIED = rf" \(applied at {TIME} by [^)]+\)\)?"
+HELD = r"\([1-9]\d{0,2} kB\)"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,9 @@ class Site(service.Service):
         wait_for(have_run, "upkeep runs", 60, pause_s=0.001)
 
     def versions(self):
-        return self.ctl_json("versions")
+        """Of names: images have theirs from when they are first looked at."""
+        return {name: version for name, version in self.ctl_json("versions").items()
+                if not name.startswith("image/")}
 
     def applied(self):
         return [f"{m['app']}.{m['name']}" for m in self.ctl_json("showmigrations")
@@ -151,6 +160,7 @@ def test_bad_files(file, name, text, why):
         live.image_id("s.tiff")
         (line,) = live.lines(" migrations: ")
         assert " error " in line and f"{path}: " in line and why in line
+        assert line.endswith("; until that is mended no migration can be applied")
         assert live.x_cache() == "BYPASS"
         for command in ("migrate", "showmigrations"):
             done = live.run_ctl(command)
@@ -254,29 +264,43 @@ def test_showmigrations(site):
             "slidecache", r" \[X\] 0001_initial" + APPLIED,
             "acme", r" \[ \] 0001_more",
             "site", r" \[X\] 0002_reports" + APPLIED,
-            r" \[X\] 0003_gone" + APPLIED + r" \(file is missing\)"), strict=True):
+            r" \[X\] 0003_gone" + APPLIED + r" \(not among the files here\)"), strict=True):
         assert re.fullmatch(want, line), (want, line)
     assert "by slidecachectl (" in lines[1]
     states = site.ctl_json("showmigrations")
     assert [(m["name"], m["known"], m["applied"]) for m in states] == [
         ("0001_initial", True, True), ("0001_more", True, False),
         ("0002_reports", True, True), ("0003_gone", False, True)]
-    assert "applied_at" not in states[1] and states[0]["applied_at"].startswith("20")
+    assert "applied_at" not in states[1] and re.fullmatch(TIME, states[0]["applied_at"])
     site.ctl("migrate", "zero")
     assert site.applied() == ["site.0003_gone"], "records of no known migration are left alone"
+
+
+def test_what_a_target_leaves_applied_is_told(site):
+    """Its file is missing, or it is a program's own."""
+    gone = site.put("0002_reports.json", [start("reports")])
+    left = "  site.0002_reports is left applied: it is not among the files here\n"
+    assert left not in site.ctl("migrate") + site.ctl("migrate", "0001", "--plan")
+    gone.unlink()
+    assert left not in site.ctl("migrate"), "nothing was to be reversed"
+    for args in (["zero", "--plan"], ["zero"], ["zero"], ["slidecache.0001"]):
+        assert site.ctl("migrate", *args).endswith("\n" + left), args
+    assert site.ctl_json("migrate", "zero")["left"] == ["site.0002_reports"]
+    assert site.applied() == ["site.0002_reports"] and list(site.versions()) == ["reports"]
 
 
 def test_migrate_in_json(site):
     site.put("0002_reports.json", [start("reports")])
     plan = site.ctl_json("migrate", "0002", "--plan")
-    assert plan[1] == {"app": "site", "name": "0002_reports", "reverse": False,
+    assert plan["left"] == []
+    assert plan["steps"][1] == {"app": "site", "name": "0002_reports", "reverse": False,
                        "operations": [{"StartCacheVersioning": "reports"}]}
     assert site.ctl_json("migrate", "0002") == plan
-    (step,) = site.ctl_json("migrate", "site.zero")
+    (step,) = site.ctl_json("migrate", "site.zero")["steps"]
     assert step["reverse"] and step["operations"] == [{"StopCacheVersioning": "reports"}]
-    assert site.ctl_json("migrate", "zero", "--plan")[0]["name"] == "0001_initial"
+    assert site.ctl_json("migrate", "zero", "--plan")["steps"][0]["name"] == "0001_initial"
     site.ctl("migrate")
-    assert site.ctl_json("migrate") == []
+    assert site.ctl_json("migrate") == {"steps": [], "left": []}
 
 
 @pytest.mark.parametrize("code, args, why", [
@@ -292,8 +316,12 @@ def test_migrate_in_json(site):
     (2, ["start", "image/7"], "image/7"),
     (2, ["stop", "--image", "1"], "unknown option --image"),
     (1, ["start", "more", "tiles"], "tiles"),
-    (1, ["stop", "tiles", "more"], "more"),
-    (1, ["invalidate", "tiles", "more"], "more"),
+    (1, ["stop", "tiles", "more"], "\"more\"; slidecachectl versions lists them"),
+    (1, ["invalidate", "tiles", "more"], "\"more\"; slidecachectl versions lists them"),
+    (1, ["invalidate", "tiles", "image/9999"], "no image has the id 9999"),
+    (1, ["invalidate", "image/07"], "no versioned cache \"image/07\""),
+    (2, ["invalidate", "--all", "tiles"], "--all takes no names"),
+    (2, ["invalidate", "--image", "1", "--all"], "--all takes no names"),
     (2, ["invalidate", "Tiles"], "only a-z"),
     (2, ["invalidate", "--image", "x"], "--image wants an id"),
     (1, ["invalidate", "--image", "999"], "no image has the id 999"),
@@ -325,28 +353,146 @@ def test_by_hand(site):
     assert len(site.applied()) == 2
 
 
+def test_without_any_versioned_cache(site):
+    """An image's version is no sign that one was started."""
+    for _ in range(2):
+        done = site.run_ctl("versions")
+        assert done.returncode == 0
+        assert "no cache is versioned yet: slidecachectl migrate" in done.stderr
+        done = site.run_ctl("invalidate", "tiles")
+        assert done.returncode == 1
+        assert "\"tiles\"; slidecachectl migrate starts them" in done.stderr
+        site.ctl("invalidate", "image/1")
+    assert set(site.ctl_json("versions")) == {"image/1"}
+    site.ctl("migrate")
+    assert site.run_ctl("versions").stderr == ""
+
+
+def test_doubles_are_named_once(site):
+    assert site.ctl("start", "a", "b", "a") == (
+        "Started versioning of a.\nStarted versioning of b.\n")
+    assert site.ctl("invalidate", "a", "image/1", "a", "--image", "1", "b") == (
+        "Invalidated a.\nInvalidated image/1.\nInvalidated b.\n")
+    assert site.ctl("--json", "invalidate", "a", "a").count("\"a\"") == 1
+    assert site.ctl("stop", "a", "a") == "Stopped versioning of a.\n"
+
+
+def test_images_without_a_catalogue(tmp_path):
+    """A program names its images as it likes; who says --image means the service's."""
+    def invalidate(*args):
+        argv = [service.BUILD / "slidecachectl", "--state-dir", tmp_path, "invalidate", *args]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert invalidate("image/7").stdout == "Invalidated image/7.\n"
+    done = invalidate("--image", "7")
+    assert done.returncode == 1 and "no image has the id 7" in done.stderr
+
+
+@pytest.mark.parametrize("command, usage", [
+    ("images", "list | scan"), ("versions", "versions\n"), ("invalidate", "NAME... | --image ID"),
+    ("invalidateversionedcaches", "all versioned caches"), ("start", "NAME..."),
+    ("stop", "NAME..."), ("migrate", "[--plan]"), ("showmigrations", "applied"),
+    ("explain", "URL"), ("stats", "counters"), ("doctor", "wrong")])
+def test_help_of_a_command(command, usage):
+    """Wherever it stands, and though there is no state at all."""
+    for args in (["--help"], ["x", "--json", "--help"]):
+        argv = [service.BUILD / "slidecachectl", "--state-dir", "/nonexistent", command, *args]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: slidecachectl [OPTION...] {command}")
+        assert usage in done.stdout and len(done.stdout.splitlines()) == 5
+
+
+def test_help_of_no_command():
+    done = subprocess.run([service.BUILD / "slidecachectl", "paint", "--help"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "unknown command paint" in done.stderr
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_another_user_is_told_whom_to_be(mode):
+    """Root looks as a user who may not; others look at a folder of root's."""
+    with tempfile.TemporaryDirectory(prefix="sc-") as name:
+        place = pathlib.Path(name)
+        place.chmod(0o755)
+        program = shutil.copy(service.BUILD / "slidecachectl", place)
+        state, fix = "/root", "belongs to root: run this as root\n"
+        who = {}
+        if os.geteuid() == 0:
+            nobody, daemon = (pwd.getpwnam(user).pw_uid for user in ("nobody", "daemon"))
+            state, fix = place / "state", "belongs to daemon: run this as root or as daemon\n"
+            state.mkdir()
+            state.chmod(mode)
+            os.chown(state, daemon, -1)
+            subprocess.run([program, "--state-dir", state, "migrate"], check=True,
+                           stdout=subprocess.DEVNULL)
+            who = {"user": nobody, "group": nobody, "extra_groups": []}
+        for command in (["versions"], ["invalidate", "tiles"], ["migrate"]):
+            argv = [program, "--state-dir", state, *command]
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, **who)
+            assert done.returncode == 1
+            assert done.stderr == f"slidecachectl: state_dir {state} {fix}"
+
+
 def test_what_an_invalidation_leaves_behind(site):
     site.ctl("migrate")
     assert site.ctl("invalidate", "tiles", "acl") == "Invalidated tiles.\nInvalidated acl.\n"
-    assert "out of reach" not in site.ctl("versions")
+    assert "left behind" not in site.ctl("versions")
     for column in range(3):
         assert site.tile(1, 10, column).x_cache == "MISS"
     told = site.ctl("invalidate", "acl", "tiles")
-    assert re.fullmatch(r"Invalidated acl\.\nInvalidated tiles\. Out of reach now: "
-                        r"3 entries \(\d+\.\d MB\)\.\n", told), told
+    assert re.fullmatch(r"Invalidated acl\.\nInvalidated tiles\.\nLeft behind by the change: "
+                        rf"3 entries {HELD}\.\n", told), told
     rows = {line.split()[0]: line for line in site.ctl("versions").splitlines()}
-    assert re.search(r"3 entries \(\d+\.\d MB\) out of reach since$", rows["tiles"]), rows
-    assert "out of reach" not in rows["slides"]
+    assert re.search(rf"3 entries {HELD} left behind by the change$", rows["tiles"]), rows
+    assert "left behind" not in rows["slides"]
     listed = site.versions()
     assert listed["tiles"]["orphaned_entries"] == 3 and listed["tiles"]["orphaned_bytes"] > 0
     assert listed["slides"]["orphaned_entries"] == 0
     assert site.tile(1, 10).x_cache == "MISS"
     told = site.ctl("invalidate", "--image", "1")
-    assert re.fullmatch(r"Invalidated image/1\. Out of reach now: 1 entry \(\d+\.\d MB\)\.\n",
-                        told), told
+    assert re.fullmatch(r"Invalidated image/1\.\nLeft behind by the change: "
+                        rf"1 entry {HELD}\.\n", told), told
     stats = site.ctl_json("stats")
     assert stats["orphaned_entries"] == 4 and stats["orphaned_bytes"] > 0
     assert re.search(r"^orphaned_entries +4$", site.ctl("stats"), re.M)
+
+
+def test_what_is_left_behind_together_is_told_once(site):
+    """An entry has a version of its kind and one of its image; it is counted with one."""
+    site.ctl("migrate")
+    for args in (["tiles", "--image", "1"], ["image/1", "tiles"]):
+        for column in range(2):
+            assert site.tile(1, 10, column).x_cache == "MISS"
+        lines = site.ctl("invalidate", *args).splitlines()
+        assert len(lines) == 3
+        assert re.fullmatch(rf"Left behind by the change: 2 entries {HELD}\.", lines[2]), lines
+
+
+def test_what_is_small_is_told_in_bytes(site):
+    site.ctl("migrate")
+    reply = site.fcgi.get("/images/image/1/1/1/tile/")
+    assert reply.x_cache == "MISS" and len(reply.body) < 900
+    told = site.ctl("invalidate", "slides")
+    assert re.search(r"^Left behind by the change: 1 entry \(\d{3} bytes\)\.$", told, re.M), told
+
+
+def test_what_is_left_behind_by_a_change_of_all(site):
+    site.ctl("migrate")
+    assert site.ctl("invalidate", "--all") == "Invalidated all versioned caches.\n"
+    nothing = {"all": True, "orphaned_entries": 0, "orphaned_bytes": 0}
+    assert site.ctl_json("invalidate", "--all") == nothing
+    for column in range(2):
+        assert site.tile(1, 10, column).x_cache == "MISS"
+    site.ctl("invalidate", "tiles")
+    assert site.x_cache() == "MISS"
+    told = site.ctl("invalidate", "--all")
+    assert re.fullmatch(r"Invalidated all versioned caches\.\nLeft behind by the change: "
+                        rf"1 entry {HELD}\.\n", told), "not what was so before: " + told
+    assert site.x_cache() == "MISS"
+    told = site.ctl_json("invalidate", "--all")
+    assert told.pop("orphaned_bytes") > 0
+    assert told == {"all": True, "orphaned_entries": 1}
 
 
 def test_versions_say_when_and_by_whom(site):
@@ -354,11 +500,12 @@ def test_versions_say_when_and_by_whom(site):
     before = time.time()
     site.ctl("invalidate", "tiles")
     row = next(r for r in site.ctl("versions").splitlines() if r.startswith("tiles "))
-    assert re.fullmatch(r"tiles +[A-Za-z0-9]{8}  \d{4}-\d\d-\d\dT\S+  slidecachectl \(.+\)", row)
+    assert re.fullmatch(rf"tiles +[A-Za-z0-9]{{8}}  {TIME}  slidecachectl \(.+\)", row)
     told = site.ctl_json("invalidate", "tiles")
     assert told == {"tiles": site.versions()["tiles"]}
     assert set(told["tiles"]) == {"version", "changed_at", "changed_by", "orphaned_entries",
                                   "orphaned_bytes"}
+    assert re.fullmatch(TIME, told["tiles"]["changed_at"])
     assert told["tiles"]["changed_at"][:10] == time.strftime("%Y-%m-%d", time.gmtime(before))
 
 
@@ -367,7 +514,7 @@ def test_invalidateversionedcaches_prints_exactly_this(site):
     site.x_cache()
     done = site.run_ctl("invalidateversionedcaches")
     assert (done.stdout, done.stderr) == ("Invalidated all versioned caches.\n", "")
-    assert site.ctl_json("invalidateversionedcaches") == {"all": True}
+    assert site.ctl_json("invalidateversionedcaches")["all"] is True
     assert site.x_cache() == "MISS"
 
 
@@ -408,7 +555,7 @@ def test_two_hosts(file, kind):
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
                 for target in (["migrate"], ["migrate", "zero"], ["migrate"]):
                     jobs = [pool.submit(live.ctl_json, *target) for live in (one, two)]
-                    steps = sum((job.result() for job in jobs), [])
+                    steps = sum((job.result()["steps"] for job in jobs), [])
                     assert sorted(s["name"] for s in steps) == ["0001_initial", "0002_reports"]
             assert one.versions() == two.versions()
             assert one.ctl_json("showmigrations") == two.ctl_json("showmigrations")
@@ -432,3 +579,25 @@ def test_two_hosts_start_at_once(file):
         finally:
             for live in lives:
                 live.__exit__(None, None, None)
+
+
+def test_what_root_makes_is_the_services():
+    """The option user says whose, also where root owns the folders."""
+    if os.geteuid() != 0:
+        return
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory(prefix="sc-") as name:
+        top = pathlib.Path(name)
+        top.chmod(0o755)
+        for folder in ("state", "cache", "slides"):
+            (top / folder).mkdir()
+            (top / folder).chmod(0o770)
+            os.chown(top / folder, 0, nobody.pw_gid)
+        config = top / "config.json"
+        config.write_text(json.dumps({
+            "user": "nobody", "state_dir": str(top / "state"), "cache_dir": str(top / "cache"),
+            "slides": {"root": str(top / "slides")}}))
+        subprocess.run([service.BUILD / "slidecachectl", "--config", config, "migrate"],
+                       check=True, capture_output=True, timeout=60 * service.SLOW)
+        made = [p for folder in ("state", "cache") for p in (top / folder).rglob("*")]
+        assert made and {p.stat().st_uid for p in made} == {nobody.pw_uid}

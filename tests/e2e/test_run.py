@@ -11,8 +11,10 @@ import subprocess
 
 import pytest
 
+import rawhttp
 import service
 import tiff
+from management import USERS, Manager, document
 from service import BUILD, REPO, SLOW, Program, wait_for
 
 NAMES = ["plain", "two words", 'a "b" \\ c\'d', "$x `y` & ä*", "tab\there"]
@@ -96,6 +98,35 @@ def test_it_caches_at_once_and_takes_migrations(tmp_path, slides):
         file.write_text('{"operations": [{"StartCacheVersioning": "reports"}]}')
         assert "Applying site.0002_reports... OK" in run.manage("migrate")
         assert "reports" in json.loads(run.manage("--json versions"))
+
+
+def test_users_may_manage_over_http(tmp_path, slides):
+    """Those of HTPASSWD; its path may be one from here, and hold spaces."""
+    users = tmp_path / "who may"
+    users.write_text(USERS)
+    with Run(tmp_path, slides, HTPASSWD=os.path.relpath(users)) as run:
+        wait_for(lambda: run.said("manage:"), "manage:", 30)
+        config = json.loads(run.config.read_text())
+        assert config["access"]["htpasswd_file"] == str(users)
+        client = rawhttp.Client(run.port)
+        assert document(Manager(client).invalidate("tiles"))["changed_by"] == "anna (http)"
+        assert Manager(client, headers={}).invalidate("tiles").status == 401
+
+
+def test_nobody_may_manage_over_http_unless_told(tmp_path, slides):
+    with Run(tmp_path, slides) as run:
+        wait_for(lambda: run.said("manage:"), "manage:", 30)
+        assert Manager(rawhttp.Client(run.port)).invalidate("tiles").status == 403
+
+
+def test_a_wrong_file_of_users_ends_it(tmp_path, slides):
+    run = Run(tmp_path, slides, HTPASSWD=tmp_path / "missing")
+    try:
+        wait_for(lambda: run.program.exit_code() is not None, "the end", 30)
+        assert run.program.exit_code() == 1
+        assert f"HTPASSWD={tmp_path / 'missing'} is no file" in run.program.output()
+    finally:
+        run.program.destroy()
 
 
 @pytest.mark.parametrize("slides", NAMES[:-1], indirect=True, ids=range(len(NAMES) - 1))

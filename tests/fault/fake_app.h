@@ -41,6 +41,11 @@ void sc_app_close(struct sc_app *a)
 	free(a);
 }
 
+void sc_app_after(struct sc_app *a)
+{
+	(void)a;
+}
+
 void sc_app_idle(struct sc_app *a)
 {
 	(void)a;

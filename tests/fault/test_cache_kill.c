@@ -186,12 +186,13 @@ static bool reclaim_on(void *arg)
 	}
 }
 
-static void count_group(void *arg, const char *version, const char *item)
+static void count_group(void *arg, const char *version, const char *item, bool retired)
 {
 	unsigned *n = arg;
 
 	(void)version;
 	(void)item;
+	(void)retired;
 	++*n;
 }
 

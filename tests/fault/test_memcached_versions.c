@@ -338,6 +338,7 @@ static void test_too_many_names(void **state)
 {
 	static char texts[SC_ROOT_NAMES_MAX][SC_VERSION_NAME_MAX + 1];
 	static const char *many[SC_ROOT_NAMES_MAX];
+	static struct sc_version_step makes[SC_ROOT_NAMES_MAX];
 	struct rig r;
 
 	(void)state;
@@ -345,12 +346,17 @@ static void test_too_many_names(void **state)
 	for (int i = 0; i < SC_ROOT_NAMES_MAX; i++) {
 		(void)snprintf(texts[i], sizeof texts[i], "%0*d", SC_VERSION_NAME_MAX, i);
 		many[i] = texts[i];
+		makes[i] = (struct sc_version_step){ texts[i], SC_MAKE, NULL };
 	}
 	/* Those that are there, and the origin. */
 	size_t room = SC_ROOT_NAMES_MAX - INITIAL_N - 1;
 	assert_int_equal(sc_versions_start(r.versions, many, room + 1, &r.err),
 			 SC_INVALID);
 	assert_non_null(strstr(r.err.text, "1024"));
+	/* As a read does with what is remembered: no mistake in its options. */
+	assert_int_equal(sc_versions_change(r.versions, makes, room + 1, &r.err),
+			 SC_UNAVAILABLE);
+	assert_non_null(strstr(r.err.text, "more than 1024 versioned caches"));
 	struct sc_root root = get_root(&r);
 	assert_int_equal(root.names.n, INITIAL_N + 1);
 	sc_root_release(&root);

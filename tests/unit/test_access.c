@@ -16,6 +16,7 @@
 #include "access/password.h"
 #include "slidecache/access.h"
 #include "slidecache/clock.h"
+#include "slidecache/filelock.h"
 #include "slidecache/log.h"
 #include "tests/lib/basic.h"
 
@@ -117,7 +118,7 @@ static void other_hashes_are_not_taken(void **state)
 
 static struct sc_access *open_access(const char *path, bool trust)
 {
-	return sc_access_new(&(struct sc_access_options){ path, trust });
+	return sc_access_new(&(struct sc_access_options){ path, trust, NULL });
 }
 
 static enum sc_status ask(struct sc_access *a, const char *authorization,
@@ -392,7 +393,8 @@ static void hostile_files_cost_nothing_else(void **state)
 
 static enum sc_status check_options(const char *path, struct sc_err *err)
 {
-	return sc_access_options_check(&(struct sc_access_options){ path, false }, err);
+	return sc_access_options_check(&(struct sc_access_options){ path, false, NULL },
+				       err);
 }
 
 static void options_are_checked(void **state)
@@ -466,6 +468,33 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* One is looked at, one waits, the others are sent away; whoever is stuck costs two. */
+static void one_password_at_a_time(void **state)
+{
+	char *path = check_path(dir, "lock");
+	struct sc_access *a = sc_access_new(
+		&(struct sc_access_options){ file, false, .lock_file = path });
+	struct sc_err err;
+	int other = -1;
+
+	(void)state;
+	write_users("ann:" SHA_FAST "\n");
+	assert_int_equal(try(a, "ann:" FAST_WORD), SC_OK);
+	assert_int_equal(sc_filelock_open(path, &other, &err), SC_OK);
+	/* Somebody waits already. */
+	assert_int_equal(sc_filelock_take(other, 1, 0, NULL, &err), SC_OK);
+	assert_int_equal(try(a, "ann:" FAST_WORD), SC_UNAVAILABLE);
+	sc_filelock_drop(other, 1);
+	assert_int_equal(try(a, "ann:" FAST_WORD), SC_OK);
+	assert_int_equal(try(a, "ann:" FAST_WORD "no"), SC_STRANGER);
+	/* Both are free again. */
+	for (uint64_t at = 0; at < 2; at++)
+		assert_int_equal(sc_filelock_take(other, at, 0, NULL, &err), SC_OK);
+	close(other);
+	sc_access_free(a);
+	free(path);
+}
+
 #define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -486,6 +515,7 @@ int main(void)
 		WITH_FILE(hostile_files_cost_nothing_else),
 		WITH_FILE(options_are_checked),
 		WITH_FILE(an_unknown_user_takes_as_long),
+		WITH_FILE(one_password_at_a_time),
 	};
 
 	return cmocka_run_group_tests_name("access", tests, NULL, NULL);

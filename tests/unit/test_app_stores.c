@@ -217,6 +217,90 @@ static void sweeps_when_versions_changed(void **state)
 	sc_conf_free(conf);
 }
 
+/* A change of its own at once, what others changed once a second at most, nothing else.
+ */
+static void sweeps_after_an_answer(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = open_logged(conf);
+
+	(void)state;
+	app->sweep_due = true;
+	app->sweep_at_us = 0;
+	sc_app_after(app);
+	assert_false(app->sweep_due);
+	app->sweep_due = true;
+	sc_app_after(app);
+	assert_true(app->sweep_due);
+	app->changed = true;
+	sc_app_after(app);
+	assert_false(app->sweep_due);
+	assert_false(app->changed);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
+static void remove_ledger(const struct sc_conf *conf)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+
+	sc_buf_printf(&path, "%s/ledger", conf->cache_dir);
+	assert_int_equal(remove((const char *)path.data), 0);
+}
+
+/* Somebody emptied the folder while the service runs. */
+static void a_ledger_that_is_gone_is_made_anew(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = open_logged(conf);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		remove_ledger(conf);
+		sc_app_idle(app);
+	}
+	remove_ledger(conf);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
+/* A folder in its place: nothing can be made there. */
+static void a_ledger_that_cannot_be_made_is_said_once(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = open_logged(conf);
+
+	(void)state;
+	for (unsigned times = 1; times <= 2; times++) {
+		remove_ledger(conf);
+		assert_int_equal(mkdir(path_in("ledger"), 0700), 0);
+		for (int i = 0; i < TRIES; i++)
+			sc_app_idle(app);
+		assert_int_equal(lines_with("is not counted"), times);
+		assert_int_equal(rmdir(path_in("ledger")), 0);
+		sc_app_idle(app);
+	}
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
+/* What a damaged ledger says is no number of entries, but JSON all the same. */
+static void numbers_of_the_statistics_are_not_negative(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_stats stats = { .orphaned = { UINT64_MAX, UINT64_C(1) << 63 } };
+	SC_AUTO_BUF out = SC_BUF_INIT;
+
+	(void)state;
+	stats.caches[0].known = true;
+	stats.caches[0].held.entries = UINT64_MAX;
+	sc_app_stats_json(conf, &stats, &out);
+	assert_null(strstr((const char *)out.data, ":-"));
+	assert_non_null(strstr((const char *)out.data,
+			       "\"orphaned_entries\":9223372036854775807"));
+	sc_conf_free(conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +308,10 @@ int main(void)
 		cmocka_unit_test(what_may_get_better_is_tried_again),
 		cmocka_unit_test(unapplied_migrations_are_said_once_in_a_while),
 		cmocka_unit_test(sweeps_when_versions_changed),
+		cmocka_unit_test(sweeps_after_an_answer),
+		cmocka_unit_test(a_ledger_that_is_gone_is_made_anew),
+		cmocka_unit_test(a_ledger_that_cannot_be_made_is_said_once),
+		cmocka_unit_test(numbers_of_the_statistics_are_not_negative),
 	};
 
 	return cmocka_run_group_tests_name("app stores", tests, make_dir, remove_dir);

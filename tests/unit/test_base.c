@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * src/base: buffers, arena, parsing, JSON writing, random texts, locks, metrics, log
- * lines.
+ * src/base: buffers, arena, parsing, JSON writing, random texts, locks, files, metrics,
+ * log lines.
  */
 #include "tests/lib/check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "slidecache/arena.h"
 #include "slidecache/clock.h"
+#include "slidecache/file.h"
 #include "slidecache/filelock.h"
 #include "slidecache/hash.h"
 #include "slidecache/json.h"
@@ -352,13 +354,15 @@ static void log_lines_go_to_a_function(void **state)
 	assert_int_equal(h.lines, 2);
 }
 
-static void times_are_utc_without_zone(void **state)
+static void times_are_utc_with_and_without_zone(void **state)
 {
 	char text[SC_TIME_LEN];
 
 	(void)state;
 	sc_time_text(INT64_C(1767323045678901), text);
 	assert_string_equal(text, "2026-01-02T03:04:05.678901");
+	sc_time_text_utc(INT64_C(1767323045678901), text);
+	assert_string_equal(text, "2026-01-02T03:04:05.678901Z");
 }
 
 static bool is_itself(void *arg)
@@ -381,6 +385,116 @@ static void process_id_is_right_after_a_fork(void **state)
 	assert_int_equal(sc_process_id(), own);
 }
 
+#define FILE_MAX 1000
+
+/* The file's descriptor, at its beginning. */
+static int open_file_of(size_t len, const char *path)
+{
+	SC_AUTO_BUF text = SC_BUF_INIT;
+
+	for (size_t i = 0; i < len; i++)
+		sc_buf_str(&text, "x");
+	check_write(path, text.data, text.len);
+	return open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+}
+
+static void files_are_read_whole_or_not_at_all(void **state)
+{
+	static const size_t sizes[] = { 0, 1, FILE_MAX, FILE_MAX + 1, 5 * FILE_MAX };
+	char *dir = check_mkdir();
+	SC_AUTO_FREE char *path = check_path(dir, "file");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		bool fits = sizes[i] <= FILE_MAX;
+		SC_AUTO_FD fd = open_file_of(sizes[i], path);
+		SC_AUTO_BUF text = SC_BUF_INIT;
+		struct sc_err err;
+
+		sc_buf_str(&text, "before");
+		assert_int_equal(sc_file_read(fd, FILE_MAX, &text, &err),
+				 fits ? SC_OK : SC_TOO_LARGE);
+		assert_int_equal(text.len, 6 + (fits ? sizes[i] : 0));
+		assert_memory_equal(text.data, "before", 6);
+		assert_int_equal(text.data[text.len], 0);
+		assert_int_equal(strspn((char *)text.data + 6, "x"), text.len - 6);
+	}
+	check_rmdir(dir);
+}
+
+/* What is refused may be a secret. */
+static void what_of_a_file_is_refused_is_wiped(void **state)
+{
+	char *dir = check_mkdir();
+	SC_AUTO_FREE char *path = check_path(dir, "file");
+	SC_AUTO_FD fd = open_file_of(FILE_MAX + 1, path);
+	SC_AUTO_BUF text = SC_BUF_INIT;
+	struct sc_err err;
+
+	(void)state;
+	assert_int_equal(sc_file_read(fd, FILE_MAX, &text, &err), SC_TOO_LARGE);
+	assert_null(memchr(text.data, 'x', FILE_MAX + 1));
+	check_rmdir(dir);
+}
+
+struct growing {
+	int fd, steps;
+};
+
+/* A pipe's writer: its size says nothing, and it grows while it is read. */
+static bool grow(void *arg)
+{
+	const struct growing *g = arg;
+
+	for (int i = 0; i < g->steps; i++) {
+		if (write(g->fd, "xxxxxxxxxx", 10) != 10)
+			return false;
+		sc_sleep_us(1000);
+	}
+	return true;
+}
+
+static enum sc_status read_growing(int steps, struct sc_buf *out)
+{
+	struct growing g = { .steps = steps };
+	struct sc_err err;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	g.fd = ends[1];
+	pid_t child = fork();
+	if (child == 0)
+		_exit(grow(&g) ? 0 : 1);
+	(void)close(ends[1]);
+	enum sc_status status = sc_file_read(ends[0], FILE_MAX, out, &err);
+	assert_true(child_ok(child));
+	(void)close(ends[0]);
+	return status;
+}
+
+static void a_file_that_grows_is_read_to_its_end(void **state)
+{
+	SC_AUTO_BUF text = SC_BUF_INIT;
+
+	(void)state;
+	assert_int_equal(read_growing(FILE_MAX / 10, &text), SC_OK);
+	assert_int_equal(text.len, FILE_MAX);
+	sc_buf_reset(&text);
+	assert_int_equal(read_growing(FILE_MAX / 10 + 1, &text), SC_TOO_LARGE);
+	assert_int_equal(text.len, 0);
+}
+
+static void a_file_that_cannot_be_read_says_why(void **state)
+{
+	SC_AUTO_FD folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	SC_AUTO_BUF text = SC_BUF_INIT;
+	struct sc_err err;
+
+	(void)state;
+	assert_int_equal(sc_file_read(folder, FILE_MAX, &text, &err), SC_UNAVAILABLE);
+	assert_string_equal(err.text, strerror(EISDIR));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,7 +514,11 @@ int main(void)
 		cmocka_unit_test(log_lines_cannot_be_forged),
 		cmocka_unit_test(log_lines_go_to_a_function),
 		cmocka_unit_test(process_id_is_right_after_a_fork),
-		cmocka_unit_test(times_are_utc_without_zone),
+		cmocka_unit_test(times_are_utc_with_and_without_zone),
+		cmocka_unit_test(files_are_read_whole_or_not_at_all),
+		cmocka_unit_test(what_of_a_file_is_refused_is_wiped),
+		cmocka_unit_test(a_file_that_grows_is_read_to_its_end),
+		cmocka_unit_test(a_file_that_cannot_be_read_says_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static void test_nothing(void **state)
 	expect_by("AAAAAAAA", 0, 0);
 	sc_ledger_orphan("AAAAAAAA");
 	sc_ledger_orphan_text(sc_bytes_str("AAAAAAAA"));
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	sc_ledger_remove(sc_bytes_str("AAAAAAAA"), 1);
 	sc_ledger_orphaned_by_each(NULL, 0, NULL);
 	expect_held(sc_ledger_orphaned(), 0, 0);
@@ -128,7 +128,7 @@ static void test_marked_once(void **state)
 	sc_ledger_orphan("BBBBBBBB");
 	sc_ledger_orphan("AAAAAAAA");
 	sc_ledger_orphan("BBBBBBBB");
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	sc_ledger_orphan_text(sc_bytes_str("AAAAAAAABBBBBBBB"));
 	expect_by("BBBBBBBB", 1, 7);
 	expect_by("AAAAAAAA", 0, 0);
@@ -149,12 +149,25 @@ static void test_orphan_all(void **state)
 	(void)state;
 	put("AAAAAAAABBBBBBBB", 1);
 	put("CCCCCCCC", 2);
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	put("DDDDDDDD", 4);
 	expect_by("AAAAAAAA", 1, 1);
 	expect_by("BBBBBBBB", 0, 0);
 	expect_by("CCCCCCCC", 1, 2);
 	expect_held(sc_ledger_orphaned(), 2, 3);
+}
+
+static void test_orphan_others(void **state)
+{
+	const char *const current[] = { "BBBBBBBB", "CCCCCCCC" };
+
+	(void)state;
+	put("AAAAAAAABBBBBBBB", 1);
+	put("BBBBBBBBAAAAAAAA", 2);
+	put("CCCCCCCC", 4);
+	sc_ledger_orphan_others(current, 2);
+	expect_by("AAAAAAAA", 1, 1);
+	expect_held(sc_ledger_orphaned(), 1, 1);
 }
 
 static void test_orphan_text(void **state)
@@ -229,7 +242,7 @@ static void test_bad_texts(void **state)
 	(void)state;
 	sc_ledger_add(sc_bytes_of("", 0), 1, 0);
 	sc_ledger_add(sc_bytes_str("123456781234567812345678123456789"), 1, 0);
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	expect_held(sc_ledger_orphaned(), 0, 0);
 }
 
@@ -259,7 +272,7 @@ static void test_forget(void **state)
 	sc_ledger_change(SC_LEDGER_EMBEDDED + 2, a, 1, 2);
 	put("AAAAAAAA", 4);
 	sc_ledger_forget(SC_LEDGER_EMBEDDED + 1);
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	expect_held(sc_ledger_orphaned(), 2, 6);
 }
 
@@ -321,7 +334,7 @@ static void test_full_does_not_mix(void **state)
 {
 	(void)state;
 	fill();
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	struct sc_held held = sc_ledger_orphaned();
 	assert_true(held.entries <= SC_LEDGER_ROWS);
 	assert_true(held.entries > SC_LEDGER_ROWS * 9 / 10);
@@ -387,6 +400,7 @@ int main(void)
 		T(test_marked_once),
 		T(test_stored_late),
 		T(test_orphan_all),
+		T(test_orphan_others),
 		T(test_orphan_text),
 		T(test_each),
 		T(test_over),

@@ -79,7 +79,7 @@ static void test_processes_lose_nothing(void **state)
 		children[i] = child_start(count_in_child, NULL);
 	for (size_t i = 0; i < COUNT_OF(children); i++)
 		assert_true(child_ok(children[i]));
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	expect_held(sc_ledger_orphaned(), UINT64_C(4) * 150000, UINT64_C(4) * 450000);
 }
 
@@ -224,6 +224,24 @@ static void test_left_behind(void **state)
 	assert_int_equal(access(next, F_OK), -1);
 }
 
+/* As when somebody clears the folder under a running service. */
+static void test_removed(void **state)
+{
+	(void)state;
+	put("AAAAAAAA", 5);
+	assert_int_equal(sc_ledger_map(path, &err), SC_OK);
+	sc_ledger_orphan("AAAAAAAA");
+	expect_by("AAAAAAAA", 1, 5);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sc_ledger_map(path, &err), SC_OK);
+	expect_by("AAAAAAAA", 0, 0);
+	assert_int_equal(truncate(path, 4096), 0);
+	assert_int_equal(sc_ledger_map(path, &err), SC_OK);
+	put("BBBBBBBB", 7);
+	sc_ledger_orphan("BBBBBBBB");
+	expect_by("BBBBBBBB", 1, 7);
+}
+
 static void test_allocated(void **state)
 {
 	struct stat st;
@@ -276,7 +294,7 @@ static void test_killed_while_counting(void **state)
 			;
 		assert_true(child_kill(child));
 	}
-	sc_ledger_orphan_all();
+	sc_ledger_orphan_others(NULL, 0);
 	held = sc_ledger_orphaned();
 	/* Each kill costs one entry or its bytes at most. */
 	assert_in_range(held.bytes + 50 - held.entries, 0, 100);
@@ -297,6 +315,7 @@ int main(void)
 		T(test_other_sizes),
 		T(test_foreign),
 		T(test_left_behind),
+		T(test_removed),
 		T(test_allocated),
 		T(test_no_folder),
 		T(test_killed_while_counting),

@@ -326,6 +326,9 @@ static void check_conflict(const struct sc_migrations *set, const struct conflic
 	assert_string_equal(err.text, c->text);
 }
 
+/* By more than one of whoever is not here any more. */
+#define UNKNOWN "#old/0001_q #old/0002_p "
+
 /* Which migration, which operation, and what to do about it. */
 static void test_by_hand(void **state)
 {
@@ -343,12 +346,51 @@ static void test_by_hand(void **state)
 		{ "#a/0001_one #a/0002_two p q", "zero", SC_EXISTS,
 		  "migration a.0002_two: reversing StopCacheVersioning p: it is already "
 		  "versioned; slidecachectl stop p, then migrate again" },
+		{ "#old/0001_q q", NULL, SC_EXISTS,
+		  "migration a.0001_one: StartCacheVersioning q: it is already "
+		  "versioned; migrations that are not among the files here may have "
+		  "done it: old.0001_q; otherwise slidecachectl stop q" },
+		{ UNKNOWN "#a/0001_one q", NULL, SC_NOT_FOUND,
+		  "migration a.0002_two: StopCacheVersioning p: it is not versioned; "
+		  "migrations that are not among the files here may have done it: "
+		  "old.0001_q and 1 more; otherwise slidecachectl start p" },
 	};
 	struct sc_migrations *set = make_set(all, COUNT_OF(all));
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(conflicts); i++)
 		check_conflict(set, &conflicts[i]);
+	sc_migrations_free(set);
+}
+
+/* A command that is advised can be given: it has the whole name, or is left out. */
+static void test_by_hand_with_a_long_name(void **state)
+{
+	char name[SC_VERSION_NAME_MAX + 1];
+	char have[SC_VERSION_NAME_MAX + 32];
+	char command[SC_VERSION_NAME_MAX + 32];
+	struct test_migration t = { .app = "long", .name = "0001_the_name_of_a_cache" };
+	struct conflict c = { name, NULL, SC_EXISTS, err.text };
+
+	(void)state;
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	t.ops[0] = sc_start_cache_versioning(name);
+	struct sc_migrations *set = make_set(&t, 1);
+	(void)snprintf(command, sizeof command, "; slidecachectl stop %s", name);
+	check_conflict(set, &c);
+	assert_non_null(strstr(err.text, command));
+	assert_non_null(strstr(err.text, "1_the_name_of_a_cache: StartCacheVersioning "));
+	(void)snprintf(have, sizeof have, "#long/%s", t.name);
+	c = (struct conflict){ have, "zero", SC_NOT_FOUND, err.text };
+	(void)snprintf(command, sizeof command, "; slidecachectl start %s", name);
+	check_conflict(set, &c);
+	assert_non_null(strstr(err.text, command));
+	(void)snprintf(have, sizeof have, "#old/0001_x %s", name);
+	c = (struct conflict){ have, NULL, SC_EXISTS, err.text };
+	check_conflict(set, &c);
+	assert_non_null(strstr(err.text, "done it: old.0001_x"));
+	assert_null(strstr(err.text, "slidecachectl"));
 	sc_migrations_free(set);
 }
 
@@ -360,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_net_changes),
 		cmocka_unit_test(test_initial_takes_note),
 		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_by_hand_with_a_long_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

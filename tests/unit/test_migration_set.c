@@ -23,20 +23,36 @@ static void assert_order(const struct sc_migrations *set, const char *want)
 	assert_string_equal((const char *)have.data, want);
 }
 
-/* In each of the orders that n rotations give. */
+static void swap(struct test_migration *a, struct test_migration *b)
+{
+	struct test_migration kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* In whichever order the last n are given. */
+static void expect_permuted(struct test_migration *t, size_t all, size_t n,
+			    const char *want)
+{
+	struct sc_migrations *set = NULL;
+
+	for (size_t i = all - n; i < all && n > 1; i++) {
+		swap(&t[all - n], &t[i]);
+		expect_permuted(t, all, n - 1, want);
+		swap(&t[all - n], &t[i]);
+	}
+	if (n > 1)
+		return;
+	if (make_test_set(t, all, &set, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	assert_order(set, want);
+	sc_migrations_free(set);
+}
+
 static void expect_order(struct test_migration *t, size_t n, const char *want)
 {
-	for (size_t turn = 0; turn < n; turn++) {
-		struct test_migration turned[TEST_SET_MAX];
-		struct sc_migrations *set = NULL;
-
-		for (size_t i = 0; i < n; i++)
-			turned[i] = t[(i + turn) % n];
-		if (make_test_set(turned, n, &set, &err) != SC_OK)
-			fail_msg("%s", err.text);
-		assert_order(set, want);
-		sc_migrations_free(set);
-	}
+	expect_permuted(t, n, n, want);
 }
 
 static void test_order_by_app_and_name(void **state)
@@ -69,6 +85,82 @@ static void test_order_by_dependencies(void **state)
 	(void)state;
 	/* m and z come early because a.0001 needs them; a.0002 stays behind a.0001. */
 	expect_order(t, COUNT_OF(t), "m.0001 z.0001 z.0002 a.0001 a.0002");
+}
+
+/* Whoever needs a later one of another app gets the earlier ones of that first. */
+static void test_numbers_hold(void **state)
+{
+	struct test_migration t[] = {
+		{ .app = "forum", .name = "0001_f", .deps = { DEP("site", "0003_z") } },
+		{ .app = "site", .name = "0001_x", .ops = { START("x") } },
+		{ .app = "site", .name = "0002_y", .ops = { START("y") } },
+		{ .app = "site", .name = "0003_z", .ops = { STOP("y") } },
+		{ .app = "site", .name = "0004_z" },
+	};
+
+	(void)state;
+	expect_order(t, COUNT_OF(t),
+		     "site.0001 site.0002 site.0003 forum.0001 site.0004");
+	t[0].app = "zforum";
+	expect_order(t, COUNT_OF(t),
+		     "site.0001 site.0002 site.0003 site.0004 zforum.0001");
+}
+
+/* An app may itself want another order than its numbers say, be it by way of others. */
+static void test_dependencies_against_numbers(void **state)
+{
+	struct test_migration own[] = {
+		{ .app = "a", .name = "0001_x", .deps = { DEP("a", "0003_x") } },
+		{ .app = "a", .name = "0002_x" },
+		{ .app = "a", .name = "0003_x" },
+		{ .app = "b", .name = "0001_x" },
+	};
+	struct test_migration several[] = {
+		{ .app = "a",
+		  .name = "0001_x",
+		  .deps = { DEP("a", "0002_x"), DEP("a", "0003_x") } },
+		{ .app = "a", .name = "0002_x", .deps = { DEP("z", "0001_x") } },
+		{ .app = "a", .name = "0003_x" },
+		{ .app = "z", .name = "0001_x" },
+	};
+	struct test_migration by_others[] = {
+		{ .app = "a",
+		  .name = "0001_x",
+		  .deps = { DEP("b", "0001_x"), DEP("b", "0002_x") } },
+		{ .app = "a", .name = "0002_x" },
+		{ .app = "a", .name = "0003_x" },
+		{ .app = "b", .name = "0001_x", .deps = { DEP("a", "0003_x") } },
+		{ .app = "b", .name = "0002_x", .deps = { DEP("a", "0002_x") } },
+	};
+
+	(void)state;
+	expect_order(own, COUNT_OF(own), "a.0003 a.0001 a.0002 b.0001");
+	expect_order(several, COUNT_OF(several), "z.0001 a.0002 a.0003 a.0001");
+	expect_order(by_others, COUNT_OF(by_others),
+		     "a.0002 a.0003 b.0001 b.0002 a.0001");
+}
+
+/* Step by step, each app's numbers hold; where that is impossible, all but one do. */
+static void test_apps_that_need_each_other(void **state)
+{
+	struct test_migration stairs[] = {
+		{ .app = "a", .name = "0001_x" },
+		{ .app = "a", .name = "0002_x", .deps = { DEP("b", "0001_x") } },
+		{ .app = "a", .name = "0003_x", .deps = { DEP("b", "0002_x") } },
+		{ .app = "b", .name = "0001_x", .deps = { DEP("a", "0001_x") } },
+		{ .app = "b", .name = "0002_x", .deps = { DEP("a", "0002_x") } },
+	};
+	struct test_migration crossed[] = {
+		{ .app = "a", .name = "0001_x", .deps = { DEP("b", "0002_x") } },
+		{ .app = "a", .name = "0002_x" },
+		{ .app = "b", .name = "0001_x", .deps = { DEP("a", "0002_x") } },
+		{ .app = "b", .name = "0002_x" },
+		{ .app = "c", .name = "0001_x" },
+	};
+
+	(void)state;
+	expect_order(stairs, COUNT_OF(stairs), "a.0001 b.0001 a.0002 b.0002 a.0003");
+	expect_order(crossed, COUNT_OF(crossed), "c.0001 b.0002 a.0001 a.0002 b.0001");
 }
 
 static void test_a_set_of_none(void **state)
@@ -313,6 +405,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order_by_app_and_name),
 		cmocka_unit_test(test_order_by_dependencies),
+		cmocka_unit_test(test_numbers_hold),
+		cmocka_unit_test(test_dependencies_against_numbers),
+		cmocka_unit_test(test_apps_that_need_each_other),
 		cmocka_unit_test(test_a_set_of_none),
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_needs),

@@ -6,7 +6,9 @@
 
 #include "server/task.h"
 
-#define EXITED 0 /* as waitpid has it */
+/* As waitpid has them. */
+#define EXITED 0
+#define FAILED 0x100
 
 static void test_once_in_an_interval(void **state)
 {
@@ -56,6 +58,28 @@ static void test_asked_while_it_runs(void **state)
 	assert_false(sc_task_is_due(&t, 60));
 }
 
+static void test_what_failed(void **state)
+{
+	struct sc_task t;
+
+	(void)state;
+	sc_task_init(&t, "test", 100, 0);
+	t.retry_us = 20;
+	sc_task_started(&t, 7);
+	sc_task_ended(&t, FAILED, 1000);
+	assert_false(sc_task_is_due(&t, 1019));
+	assert_true(sc_task_is_due(&t, 1020));
+	sc_task_started(&t, 8);
+	sc_task_ended(&t, EXITED, 2000);
+	assert_false(sc_task_is_due(&t, 2099));
+	/* Without a time of its own: as after what did not fail. */
+	t.retry_us = 0;
+	sc_task_started(&t, 9);
+	sc_task_ended(&t, FAILED, 3000);
+	assert_false(sc_task_is_due(&t, 3099));
+	assert_true(sc_task_is_due(&t, 3100));
+}
+
 /* It is tried again in its time, not at once. */
 static void test_what_could_not_be_forked(void **state)
 {
@@ -75,6 +99,7 @@ int main(void)
 		cmocka_unit_test(test_once_in_an_interval),
 		cmocka_unit_test(test_without_an_interval),
 		cmocka_unit_test(test_asked_while_it_runs),
+		cmocka_unit_test(test_what_failed),
 		cmocka_unit_test(test_what_could_not_be_forked),
 	};
 

@@ -56,15 +56,18 @@ static void test_images(void **state)
 	for (size_t i = 0; i < COUNT_OF(yes); i++) {
 		assert_true(sc_version_name_is_image(yes[i]));
 		assert_int_equal(sc_version_name_check_image(yes[i], &err), SC_OK);
+		assert_true(sc_version_image_id(yes[i]) > 0);
 		assert_int_equal(sc_version_name_check_named(yes[i], &err), SC_INVALID);
 	}
 	for (size_t i = 0; i < COUNT_OF(no); i++) {
 		assert_true(sc_version_name_is_image(no[i]));
+		assert_true(sc_version_image_id(no[i]) == 0);
 		assert_int_equal(sc_version_name_check_image(no[i], &err), SC_NOT_FOUND);
 		assert_int_equal(sc_version_name_check_named(no[i], &err), SC_INVALID);
 	}
 	for (size_t i = 0; i < COUNT_OF(named); i++) {
 		assert_false(sc_version_name_is_image(named[i]));
+		assert_true(sc_version_image_id(named[i]) == 0);
 		assert_int_equal(sc_version_name_check_image(named[i], &err), SC_OK);
 		assert_int_equal(sc_version_name_check_named(named[i], &err), SC_OK);
 	}
@@ -78,6 +81,7 @@ static void test_image_name(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(ids); i++) {
 		sc_version_image_name(ids[i], name);
+		assert_true(sc_version_image_id(name) == ids[i]);
 		assert_int_equal(sc_version_name_check(name, &err), SC_OK);
 		assert_int_equal(sc_version_name_check_image(name, &err), SC_OK);
 	}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""The commands of the README do what it says, as they are printed: only the address, the
+password and the places of files are others. So do the migrations of migration.h, and the
+login that deploy/lighttpd.conf has a sample of."""
+
+import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+
+import pytest
+
+import service
+import tiff
+from service import BUILD, REPO, SLOW
+
+README = (REPO / "README.md").read_text()
+IMAGE = 7  # the README's
+PASSWORD = "correct horse: ä"
+INITIAL = {"tiles", "thumbnails", "slides", "acl"}
+USERS = "/etc/slidecache/htpasswd"
+
+
+def sections():
+    """Heading, and bold words that begin a paragraph -> the text below, until the next."""
+    parts = re.split(r"^(?:## |\*\*)([^\n*.]+)(?:\n|\*\*)", README, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def lines(section, kind="sh"):
+    """The commands of a section's blocks, each a whole one."""
+    text = "".join(re.findall(rf"^```{kind}\n(.*?)^```$", sections()[section], re.S | re.M))
+    found = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    assert found, section
+    return found
+
+
+def starting(word, section):
+    found = [line for line in lines(section) if shlex.split(line, comments=True)[0] == word]
+    assert found, (word, section)
+    return found
+
+
+def shell(line, **kwargs):
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True,
+                          timeout=60 * SLOW, **kwargs)
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def make_users(file):
+    """By the README's lines; of no other group, and the password comes from no terminal."""
+    (line,) = starting("install", "Over HTTP")
+    assert USERS in line and "-g slidecache" in line
+    shell(line.replace("-g slidecache", "").replace(USERS, shlex.quote(str(file))))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    (line,) = starting("printf", "Over HTTP")
+    assert USERS in line and "openssl passwd -6" in line
+    line = line.replace(USERS, shlex.quote(str(file)))
+    shell(line.replace("openssl passwd -6", "openssl passwd -6 -stdin"), input=PASSWORD + "\n")
+    assert re.fullmatch(r"alice:\$6\$\S+\n", file.read_text())
+
+
+def add_image(live, tmp):
+    """One, with the id that the README speaks of."""
+    catalogue = {"next_id": IMAGE, "images": []}
+    (live.dir / "state" / "images.json").write_text(json.dumps(catalogue))
+    live.add_file(tiff.write_noise(tmp / "s.tiff", 1, 700, 500))
+    live.ctl("images", "add", "s.tiff")
+
+
+def write_migration(live):
+    """The README's, under the name that it says."""
+    (file,) = re.findall(r"named `(\d{4}_\w+\.json)`", sections()["Migrations"])
+    (live.dir / "migrations").mkdir()
+    text = "\n".join(lines("Migrations", "json"))
+    (live.dir / "migrations" / file).write_text(text)
+
+
+class Site:
+    """A service as the README describes one, behind deploy/lighttpd.conf."""
+
+    def __init__(self, tmp):
+        self.users = tmp / "htpasswd"
+        make_users(self.users)
+        access = {"htpasswd_file": str(self.users)}
+        config = {"slides": {"scan": False}, "access": access}
+        self.live = service.Service(config, web=True)
+        add_image(self.live, tmp)
+        write_migration(self.live)
+
+    def curl(self, line):
+        """A line, with this site's address and password; an answer of an error fails."""
+        assert "http://localhost/" in line and "-u alice " in line, line
+        line = line.replace("http://localhost/", f"http://127.0.0.1:{self.live.web.http.port}/")
+        line = line.replace("-u alice ", f"-u {shlex.quote('alice:' + PASSWORD)} ")
+        return shell(line.replace("curl ", "curl --disable --noproxy '*' -sS --fail-with-body ", 1))
+
+    def slidecachectl(self, line):
+        program = f"{BUILD}/slidecachectl --config {self.live.config_file}"
+        line = line.replace("slidecachectl", program, 1)
+        return shell(line, env={**os.environ, **self.live.env})
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = Site(tmp_path)
+    with made.live:
+        yield made
+
+
+def test_managing_over_http(site):
+    """Each curl line changes what it is about, and is alice's."""
+    for line in starting("curl", "Over HTTP"):
+        before = site.live.ctl_json("versions")
+        site.curl(line)
+        after = site.live.ctl_json("versions")
+        changed = [v["changed_by"] for name, v in after.items() if v != before.get(name)]
+        assert set(changed) == {"alice (http)"} or len(after) < len(before), line
+    assert len(starting("curl", "Over HTTP")) >= 2
+
+
+def test_a_post_without_a_length_is_refused_by_lighttpd(site):
+    """The README says so; the service itself would take it."""
+    port = site.live.web.http.port
+    target = f"http://127.0.0.1:{port}/api/v1/cache/versions/tiles/invalidate/"
+    done = shell(f"curl --noproxy '*' -sS -o /dev/null -w '%{{http_code}}' -X POST {target}")
+    assert done == "411"
+
+
+@pytest.mark.parametrize("section", ["Behind your web server", "Migrations"])
+def test_slidecachectl(site, section):
+    for line in starting("slidecachectl", section):
+        assert site.slidecachectl(line).strip(), line
+
+
+def test_every_command_is_among_them():
+    told = subprocess.run([BUILD / "slidecachectl", "--help"], capture_output=True, text=True,
+                          check=True).stdout
+    commands = set(re.findall(r"^  ([a-z]+)\b", told, re.M))
+    assert len(commands) > 8
+    text = starting("slidecachectl", "Behind your web server")
+    text += starting("slidecachectl", "Migrations")
+    assert {line.split()[1] for line in text} == commands
+
+
+def test_the_migrations_of_the_header(tmp_path):
+    """A set that can be applied, and reversed."""
+    text = (REPO / "include" / "slidecache" / "migration.h").read_text().partition("*/\n#")[0]
+    names = re.findall(r"\b\d{4}_[a-z]+\.json\b", text)
+    documents = re.findall(r"(?<= \*\n)((?: \*\t.*\n)+)", text)
+    assert len(names) == len(documents) == 2
+    with service.Service() as live:
+        (live.dir / "migrations").mkdir()
+        for name, document in zip(names, documents):
+            content = json.loads(re.sub(r"^ \*\t", "", document, flags=re.M))
+            assert content["operations"]
+            (live.dir / "migrations" / name).write_text(json.dumps(content))
+        live.ctl("migrate")
+        assert {"findings"} == set(live.ctl_json("versions")) - INITIAL
+        live.ctl("migrate", "site.zero")
+        assert set(live.ctl_json("versions")) == INITIAL
+
+
+# ----- a login of the web server's own -----------------------------------------------------
+
+
+class LoginWeb(service.Web):
+    """deploy/lighttpd.conf with its part 3 made true."""
+
+    users = None
+
+    def configuration(self, port):
+        text = super().configuration(port)
+        head, mark, rest = text.partition("# ----- part 3")
+        assert mark
+        rest = re.sub(r"^#(?! |$)", "", rest, flags=re.M)
+        file = "/etc/lighttpd/slidecache.htpasswd"
+        assert rest.count(file) == 1
+        return head + "#" + rest.replace(file, str(self.users))
+
+
+def test_a_login_of_the_web_server(tmp_path):
+    live = service.Service({"access": {"trust_remote_user": True}})
+    live.web = LoginWeb(live.dir, live.socket)
+    live.web.users = tmp_path / "htpasswd"
+    make_users(live.web.users)
+    with live:
+        target = (f"http://127.0.0.1:{live.web.http.port}/api/v1/cache/versions/tiles"
+                  "/invalidate/")
+        status = "curl --noproxy '*' -sS -o /dev/null -w '%{http_code}' --json '{}' "
+        forged = "-H 'Remote-User: alice' -H 'Remote_User: alice' -H 'X-Remote-User: alice' "
+        assert shell(status + target) == "401"
+        assert shell(f"{status} {forged} -u alice:wrong {target}") == "401"
+        # Whichever way the address is written: nobody is named.
+        assert shell(status + forged + target.replace("/cache/", "/%63ache/")) == "401"
+        assert shell(status + f"-u {shlex.quote('alice:' + PASSWORD)} {target}") == "200"
+        assert live.ctl_json("versions")["tiles"]["changed_by"] == "alice (http)"
+        assert live.web.http.get("/api/v1/images/images/").status == 200
