@@ -134,7 +134,8 @@ def test_invalidate_all(anna):
     before = anna.versions()
     found = document(anna.post("/invalidate/", {"all": True}))["versions"]
     after = anna.versions()
-    assert set(found) == set(after) >= INITIAL, "images are forgotten until they are read"
+    # Images are forgotten until somebody reads theirs, as the service's sweep may.
+    assert set(found) == {n for n in after if not n.startswith("image/")} >= INITIAL
     for name, version in found.items():
         assert check_object(version) == after[name]
     after |= {n: document(anna.get(f"/versions/{n}/"))["version"]
