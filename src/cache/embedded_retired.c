@@ -36,6 +36,15 @@ static void place_behind(struct place *p, struct sc_bytes key)
 	}
 }
 
+/* A damaged tree answers anything, and would lead round in a circle. */
+static bool is_before(const MDB_val *k, const struct place *at)
+{
+	size_t n = k->mv_size < at->len ? k->mv_size : at->len;
+	int order = memcmp(k->mv_data, at->key, n);
+
+	return order < 0 || (order == 0 && k->mv_size < at->len);
+}
+
 /* The first key from there on that begins with head; MDB_NOTFOUND: there is none. */
 static int seek(MDB_cursor *cursor, struct place *at, struct sc_bytes head,
 		struct sc_bytes *key)
@@ -46,7 +55,7 @@ static int seek(MDB_cursor *cursor, struct place *at, struct sc_bytes head,
 
 	if (rc != 0)
 		return rc;
-	if (k.mv_size < 1 || k.mv_size > SC_KEY_MAX)
+	if (k.mv_size < 1 || k.mv_size > SC_KEY_MAX || is_before(&k, at))
 		return MDB_CORRUPTED;
 	*key = sc_bytes_of(k.mv_data, k.mv_size);
 	return k.mv_size >= head.len && memcmp(k.mv_data, head.data, head.len) == 0
