@@ -12,6 +12,7 @@
 #include "slidecache/cache.h"
 #include "slidecache/conf.h"
 #include "slidecache/http.h"
+#include "slidecache/jobs.h"
 #include "slidecache/ledger.h"
 #include "slidecache/version.h"
 
@@ -66,6 +67,25 @@ void sc_app_map_ledger(const struct sc_conf *conf);
  * was retired.
  */
 SC_MUST enum sc_status sc_app_sweep(const struct sc_conf *conf, struct sc_err *err);
+
+/*
+ * What warming needs (catalogue, versions, tiles_cache), opened as a worker opens it; for
+ * a process of its own, after fork.
+ */
+struct sc_app_warmer;
+SC_MUST enum sc_status sc_app_warmer_open(const struct sc_conf *conf,
+					  struct sc_app_warmer **out, struct sc_err *err);
+void sc_app_warmer_close(struct sc_app_warmer *w);
+/* sc_warm_run on the image that want names, as the catalogue has it now; patience_us as
+ * there. Also SC_NOT_FOUND: no such image. */
+SC_MUST enum sc_status sc_app_warm(struct sc_app_warmer *w,
+				   const struct sc_warm_request *want,
+				   int64_t patience_us, struct sc_warm_progress *p,
+				   sc_warm_report_fn report, void *arg,
+				   struct sc_err *err);
+/* Opens the jobs of the configuration: the one place that knows their file. */
+SC_MUST enum sc_status sc_app_jobs_open(const struct sc_conf *conf, struct sc_jobs **out,
+					struct sc_err *err);
 
 /* What the caches hold, beside the counters of metrics.h. */
 struct sc_cache_contents {

@@ -161,6 +161,11 @@ SC_MUST enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version
 					 const struct sc_bytes *items, size_t n,
 					 struct sc_entry *out, enum sc_status *each,
 					 struct sc_err *err);
+/* As sc_cache_peek is to sc_cache_get. */
+SC_MUST enum sc_status sc_cache_peek_many(struct sc_cache *c, const char *version,
+					  const struct sc_bytes *items, size_t n,
+					  struct sc_entry *out, enum sc_status *each,
+					  struct sc_err *err);
 struct sc_cache_value {
 	struct sc_bytes item;
 	const char *mime;
@@ -209,6 +214,11 @@ SC_MUST enum sc_status sc_cache_groups(struct sc_cache *c, sc_cache_group_fn vis
 				       void *arg, struct sc_err *err);
 SC_MUST enum sc_status sc_cache_retire(struct sc_cache *c, const char *version,
 				       struct sc_err *err);
+
+/* Bytes of key and stored value that an entry of this value counts for in the ledger
+ * (see ledger.h), if it is stored as it is; compressed it is less. */
+uint64_t sc_cache_entry_bytes(const struct sc_cache *c, const char *version,
+			      struct sc_bytes item, const char *mime, size_t value_len);
 
 struct sc_cache_stats {
 	/* embedded: of this cache. On a server: of all that it holds, for whomever. */

@@ -39,6 +39,7 @@ struct sc_conf {
 	char *socket_group; /* "" unchanged */
 	char *base_path;    /* "" or "/prefix", no slash at the end */
 	int64_t workers;    /* 0: 2 * cores, at least 4 */
+	int64_t warmers;
 	int64_t request_timeout_s;
 	char *user;	  /* "" stays who we are */
 	char *peer_users; /* comma list; besides root and ourselves */
@@ -54,6 +55,7 @@ struct sc_conf {
 		int64_t tile_size, overlap;
 		bool limit_bounds;
 		int64_t jpeg_quality, png_compression;
+		bool blank_references;
 	} deepzoom;
 	int64_t thumbnail_size; /* pixels */
 	struct {
@@ -68,6 +70,12 @@ struct sc_conf {
 		char *htpasswd_file; /* "" none */
 		bool trust_remote_user;
 	} access;
+	struct {
+		int64_t threads; /* of a warmer; 0: one a core */
+		int64_t max_mem_size_mb;
+		int64_t sync_limit_s;
+		int64_t on_scan_mb; /* 0: off */
+	} warm;
 	struct {
 		char *level, *target;
 	} log;

@@ -10,6 +10,7 @@
 #ifndef SLIDECACHE_IMAGE_H
 #define SLIDECACHE_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "slidecache/bytes.h"
@@ -96,5 +97,21 @@ SC_MUST enum sc_status sc_format_parse(struct sc_bytes name, enum sc_format *out
 SC_MUST enum sc_status sc_encode(enum sc_format f, const struct sc_pixels *p,
 				 const struct sc_encode_options *o, struct sc_buf *out,
 				 struct sc_err *err);
+
+/*
+ * A JPEG of three 8-bit components as TIFF tiles have it. Decoded as libjpeg-turbo does
+ * by default (accurate DCT, smooth upsampling): the pixels that OpenSlide makes of it.
+ */
+struct sc_jpeg_tile {
+	struct sc_bytes tables; /* an abbreviated stream that data builds on; may be empty
+				 */
+	struct sc_bytes data;
+	bool ycbcr; /* what the components are, whatever markers in data say */
+	uint32_t width, height; /* pixels that it is to have */
+};
+/* argb: width * height opaque words as sc_pixels_from_argb takes them. SC_UNREADABLE: it
+ * is not of that size and kind, or damaged in the least; argb is undefined then. */
+SC_MUST enum sc_status sc_jpeg_decode(const struct sc_jpeg_tile *t, uint32_t *argb,
+				      struct sc_err *err);
 
 #endif

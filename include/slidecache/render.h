@@ -82,9 +82,48 @@ SC_MUST enum sc_status sc_item_plan(struct sc_renderer *r, const struct sc_image
 				    struct sc_plan *out, struct sc_err *err);
 /* All that decides bytes and is not readable in a key: the file, the settings. */
 uint64_t sc_content_hash(const struct sc_conf *conf, const struct sc_identity *identity);
-/* SC_CHANGED: the file is not the plan's any more. SC_NOT_FOUND: outside the pyramid. */
+
+/*
+ * What was rendered: what a client gets, and what a cache keeps. A tile of one colour is
+ * kept as a reference, its colour and size in a few bytes of their own MIME type, unless
+ * deepzoom.blank_references is off; all else as its bytes. Encoding is deterministic, so
+ * a reference leads back to the very bytes.
+ */
+#define SC_REFERENCE_MIME "x-slidecache/blank"
+#define SC_REFERENCE_MAX  24
+struct sc_rendered {
+	struct sc_buf bytes;
+	char reference[SC_REFERENCE_MAX]; /* "WIDTHxHEIGHT#RRGGBB"; "": none */
+};
+#define SC_RENDERED_INIT                                                                 \
+	{                                                                                \
+		SC_BUF_INIT, ""                                                          \
+	}
+void sc_rendered_release(struct sc_rendered *r);
+#define SC_AUTO_RENDERED __attribute__((cleanup(sc_rendered_release))) struct sc_rendered
+
+/* Appends nothing: out->bytes is emptied first. SC_CHANGED: the file is not the plan's
+ * any more. SC_NOT_FOUND: outside the pyramid. */
 SC_MUST enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
-				 struct sc_buf *out, struct sc_err *err);
+				 struct sc_rendered *out, struct sc_err *err);
+/* What to store of it, borrowed from both: value and *mime are sc_cache_set's. */
+struct sc_bytes sc_rendered_value(const struct sc_plan *plan, const struct sc_rendered *r,
+				  const char **mime);
+/* Makes of an entry that a cache kept what a client gets; all but references is that
+ * already. The encoder runs once for many of one colour and size. SC_MISS: a reference
+ * that this plan cannot have: to be rendered anew. */
+SC_MUST enum sc_status sc_render_resolve(struct sc_renderer *r,
+					 const struct sc_plan *plan,
+					 struct sc_entry *entry, struct sc_err *err);
+
+/* The pyramid of the plan's file. SC_UNREADABLE, SC_CHANGED: as sc_render. */
+SC_MUST enum sc_status sc_render_pyramid(struct sc_renderer *r,
+					 const struct sc_plan *plan, struct sc_dz *out,
+					 struct sc_err *err);
+/* All of what the plan's file shows, reduced to fit side x side pixels. */
+SC_MUST enum sc_status sc_render_map(struct sc_renderer *r, const struct sc_plan *plan,
+				     uint32_t side, struct sc_pixels *out,
+				     uint32_t *background, struct sc_err *err);
 
 /*
  * Single flight over all workers of a host: see filelock.h. key: the entry's whole key.

@@ -33,8 +33,9 @@ enum sc_status {
 	SC_ABORTED,	/* the client went away; nobody waits for the answer */
 	SC_EXISTS,	/* it is there already; nothing was done */
 	SC_STRANGER,	/* nobody knows who asks: credentials are missing or wrong */
-	SC_MEDIA_TYPE,	/* a request's body is of another type than JSON */
+	SC_MEDIA_TYPE,	/* a request's body is of a type that its route does not take */
 	SC_FIELD,	/* a field of a request's body is unknown or wrong; says which */
+	SC_FULL,	/* a queue has no room for it; later it may */
 	SC_INTERNAL,	/* memory, a system call, a bug */
 };
 

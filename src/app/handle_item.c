@@ -9,9 +9,15 @@
 enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 			      struct sc_err *err)
 {
+	struct sc_context *ctx = rq->ctx;
+
 	if (rq->peer_gone && rq->peer_gone(rq)) {
 		sc_count(SC_M_PEER_GONE, 1);
 		return sc_fail(err, SC_ABORTED, "the client went away");
 	}
-	return sc_render(rq->ctx->app->renderer, &rq->ctx->plan, &rs->body, err);
+	SC_AUTO_RENDERED out = { .bytes = sc_buf_take(&rs->body) };
+	enum sc_status status = sc_render(ctx->app->renderer, &ctx->plan, &out, err);
+
+	rs->body = sc_buf_take(&out.bytes);
+	return status;
 }

@@ -17,7 +17,7 @@ static const struct {
 	{ SC_DENIED, 403 },	 { SC_UNREADABLE, 422 }, { SC_CHANGED, 503 },
 	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	 { SC_METHOD, 405 },
 	{ SC_ABORTED, 499 },	 { SC_EXISTS, 409 },	 { SC_STRANGER, 401 },
-	{ SC_MEDIA_TYPE, 415 },	 { SC_FIELD, 422 },
+	{ SC_MEDIA_TYPE, 415 },	 { SC_FIELD, 422 },	 { SC_FULL, 429 },
 };
 
 static int http_code(enum sc_status status)
@@ -43,7 +43,7 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	if (code == 401)
 		sc_response_header(rs, "WWW-Authenticate",
 				   "Basic realm=\"slidecache\", charset=\"UTF-8\"");
-	if (code == 503)
+	if (code == 503 || code == 429)
 		sc_response_header(rs, "Retry-After", "1");
 	sc_response_header(rs, "Cache-Control", "no-store");
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");

@@ -50,6 +50,7 @@ const char *sc_status_name(enum sc_status status)
 		[SC_STRANGER] = "stranger",
 		[SC_MEDIA_TYPE] = "media-type",
 		[SC_FIELD] = "field",
+		[SC_FULL] = "full",
 		[SC_INTERNAL] = "internal",
 	};
 

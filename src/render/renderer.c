@@ -132,10 +132,26 @@ static enum sc_status render_open(struct sc_renderer *r, const struct sc_plan *p
 	return sc_kind_of(plan->item.kind)->make(&job, out, err);
 }
 
-enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
-			 struct sc_buf *out, struct sc_err *err)
+void sc_rendered_release(struct sc_rendered *r)
 {
-	enum sc_status status = render_open(r, plan, out, err);
+	sc_buf_release(&r->bytes);
+}
+
+struct sc_bytes sc_rendered_value(const struct sc_plan *plan, const struct sc_rendered *r,
+				  const char **mime)
+{
+	*mime = plan->mime;
+	return sc_buf_bytes(&r->bytes);
+}
+
+enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
+			 struct sc_rendered *out, struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	sc_buf_reset(&out->bytes);
+	out->reference[0] = '\0';
+	status = render_open(r, plan, &out->bytes, err);
 
 	/* The caller's sizes were checked; what is still too large is the slide's doing.
 	 */
@@ -149,6 +165,6 @@ enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
 	else if (status == SC_OK)
 		sc_count(SC_M_RENDERED, 1);
 	if (status)
-		sc_buf_reset(out);
+		sc_buf_reset(&out->bytes);
 	return status;
 }

@@ -165,14 +165,14 @@ static size_t render_own(const struct grid *g, int64_t col, int64_t row)
 				.row = row,
 				.format = SC_JPEG };
 	const struct sc_plan_versions versions = { "version1version2", 0 };
-	SC_AUTO_BUF out = SC_BUF_INIT;
+	SC_AUTO_RENDERED out = SC_RENDERED_INIT;
 	struct sc_plan plan;
 	struct sc_err err;
 
 	(void)g;
 	need(sc_item_plan(own.renderer, &own.image, &item, &versions, &plan, &err), &err);
 	need(sc_render(own.renderer, &plan, &out, &err), &err);
-	return out.len;
+	return out.bytes.len;
 }
 
 static openslide_t *peer;
