@@ -101,6 +101,8 @@ $(BUILD)/make-slide: $(call obj,$(TOOL_SRC)) $(CORE)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(C_TEST_LIB)) $(SERVER) $(CORE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+# The one file of slidecachectl that is pure.
+$(BUILD)/tests/unit/test_progress_bar: $(BUILD)/obj/src/ctl/progress_bar.o
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)

@@ -161,7 +161,8 @@ SC_MUST enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version
 					 const struct sc_bytes *items, size_t n,
 					 struct sc_entry *out, enum sc_status *each,
 					 struct sc_err *err);
-/* As sc_cache_peek is to sc_cache_get. */
+/* The same, but neither what is found nor what is not is counted: for a look that nobody
+ * asked for. */
 SC_MUST enum sc_status sc_cache_peek_many(struct sc_cache *c, const char *version,
 					  const struct sc_bytes *items, size_t n,
 					  struct sc_entry *out, enum sc_status *each,
@@ -215,8 +216,10 @@ SC_MUST enum sc_status sc_cache_groups(struct sc_cache *c, sc_cache_group_fn vis
 SC_MUST enum sc_status sc_cache_retire(struct sc_cache *c, const char *version,
 				       struct sc_err *err);
 
-/* Bytes of key and stored value that an entry of this value counts for in the ledger
- * (see ledger.h), if it is stored as it is; compressed it is less. */
+/* Bytes of keys and stored values that an entry of this value counts for in the ledger
+ * (see ledger.h), if it is stored as it is; compressed it is less. 0: it is no key, or
+ * the backend keeps nothing. (sc_cache_stats of an embedded cache counts the pages that
+ * they take, which is more.) */
 uint64_t sc_cache_entry_bytes(const struct sc_cache *c, const char *version,
 			      struct sc_bytes item, const char *mime, size_t value_len);
 

@@ -85,6 +85,13 @@ struct sc_scan_result {
  */
 SC_MUST enum sc_status sc_catalogue_scan(const char *path, const char *root,
 					 struct sc_scan_result *out, struct sc_err *err);
+/* The same; says which images are new or changed, and can be shown: once they are written
+ * down, so several times in a long scan. */
+typedef void (*sc_scan_found_fn)(void *arg, const int64_t *ids, size_t n);
+SC_MUST enum sc_status sc_catalogue_scan_found(const char *path, const char *root,
+					       sc_scan_found_fn found, void *arg,
+					       struct sc_scan_result *out,
+					       struct sc_err *err);
 /* Adds one file (relative to root, no "." or ".." in it) whatever its name, also when no
  * source can read it; the same file again is its old id, probed again unless it is ok. */
 SC_MUST enum sc_status sc_catalogue_add(const char *path, const char *root,

@@ -47,7 +47,9 @@ struct sc_request {
 	const char *(*header)(const struct sc_request *rq, const char *cgi_name);
 	/* Whether the client went away: asked before costly work. NULL: never. */
 	bool (*peer_gone)(const struct sc_request *rq);
-	void *transport; /* of the two functions above */
+	/* Whether the process is to end: who only waits answers now. NULL: never. */
+	bool (*closing)(const struct sc_request *rq);
+	void *transport; /* of the functions above */
 	struct sc_arena *arena;
 	const struct sc_route *route; /* after routing */
 	struct sc_arg args[SC_ROUTE_ARGS];

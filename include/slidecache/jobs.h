@@ -40,6 +40,8 @@ struct sc_job {
 	char by[64]; /* who wanted it: "USER (http)", "scan" */
 	int64_t created_us, started_us, ended_us; /* wall clock; 0 not yet */
 	int starts; /* processes that took it since it got on */
+	/* Failed of it, as far as sc_warm_run said; set in held before sc_jobs_end. */
+	enum sc_status failure;
 	char reason[200];
 	struct sc_warm_progress progress;
 };

@@ -36,7 +36,9 @@ extern "C" {
 	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline")  \
 	X(INVALIDATIONS, "invalidations",                                                \
 	  "names that got a new version through the service")                            \
-	X(VERSION_ERRORS, "version_errors", "version store out of reach")
+	X(VERSION_ERRORS, "version_errors", "version store out of reach")                \
+	X(TILES_DECODED, "tiles_decoded",                                                \
+	  "stored tiles decoded by slidecache itself, once each while they are kept")
 
 enum sc_metric {
 #define SC_METRIC_ENUM(id, name, help) SC_M_##id,

@@ -20,8 +20,10 @@
 #include "slidecache/conf.h"
 #include "slidecache/slide.h"
 
-/* Raise when the same plan makes other bytes than before: old entries end. */
-#define SC_RENDER_REVISION 1
+/* Raise when the same plan makes other bytes than before, or when what is stored is to be
+ * read in another way (2: references): old entries end, and who reads them as before does
+ * not find the new ones. */
+#define SC_RENDER_REVISION 2
 
 enum sc_kind {
 	SC_KIND_TILE,
@@ -120,7 +122,8 @@ SC_MUST enum sc_status sc_render_resolve(struct sc_renderer *r,
 SC_MUST enum sc_status sc_render_pyramid(struct sc_renderer *r,
 					 const struct sc_plan *plan, struct sc_dz *out,
 					 struct sc_err *err);
-/* All of what the plan's file shows, reduced to fit side x side pixels. */
+/* All of what the pyramid of the plan's file shows, as the largest of its levels that
+ * fits side x side pixels (side up to 2^14: SC_INVALID), and what is around the slide. */
 SC_MUST enum sc_status sc_render_map(struct sc_renderer *r, const struct sc_plan *plan,
 				     uint32_t side, struct sc_pixels *out,
 				     uint32_t *background, struct sc_err *err);

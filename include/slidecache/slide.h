@@ -4,12 +4,18 @@
  * bounded pool of open ones. The only place that includes OpenSlide and libtiff.
  *
  * A pool, its slides and everything read from them belong to one process: open it after
- * fork. One thread.
+ * fork. One thread at a time; other pools may be in use in other threads.
  *
  * Right pixels: sc_slide_get and sc_slide_read both compare the file's identity with the
  * one that the caller has put into its keys, before and after each read, and answer
  * SC_CHANGED (dropping handle and pixels) when it differs. A slide that failed once is
  * closed: OpenSlide's errors are sticky.
+ *
+ * Pixels are always those that openslide_read_region gives. Most tiles of JPEG-tiled TIFF
+ * slides (Aperio, generic) are decoded here all the same, which takes a third of the
+ * time: a pool keeps the stored tiles that it decoded last, SC_SLIDE_TILES_MAX bytes of
+ * them for all its slides, so that neighbouring regions decode each once.
+ * SC_M_TILES_DECODED counts.
  */
 #ifndef SLIDECACHE_SLIDE_H
 #define SLIDECACHE_SLIDE_H
@@ -55,6 +61,7 @@ struct sc_slide_info {
 	      */
 #define SC_SLIDE_READ_MAX	8192 /* pixels a side of one sc_slide_read */
 #define SC_SLIDE_PROPERTIES_MAX 4096
+#define SC_SLIDE_TILES_MAX	((size_t)32 << 20) /* bytes of decoded tiles, a pool */
 
 struct sc_slide;
 struct sc_slide_pool;

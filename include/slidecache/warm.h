@@ -43,6 +43,8 @@ struct sc_warm_level {
 	int64_t cols, rows;
 	int64_t tiles;
 	uint64_t bytes;
+	int64_t skipped_tiles; /* were there before; part of the sums below */
+	uint64_t skipped_bytes;
 	int64_t us; /* spent on it, looking included */
 };
 
@@ -108,7 +110,7 @@ SC_MUST enum sc_status sc_warm_check(const struct sc_warm_tools *t,
 SC_MUST enum sc_status sc_warm_run(const struct sc_warm_tools *t,
 				   const struct sc_image *im,
 				   const struct sc_warm_request *want,
-				   struct sc_warm_progress *p, sc_warm_report_fn report,
+				   struct sc_warm_progress *out, sc_warm_report_fn report,
 				   void *arg, struct sc_err *err);
 
 /* EXACT's answer to update_image_cache: {"0": {"Level", "Size_MB", "Tiles", "Total",

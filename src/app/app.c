@@ -105,6 +105,7 @@ void sc_app_close(struct sc_app *a)
 	for (int i = 0; i < SC_CONF_CACHES; i++)
 		sc_cache_close(a->caches[i]);
 	sc_versions_close(a->versions);
+	sc_jobs_close(a->jobs);
 	sc_renderer_free(a->renderer);
 	sc_catalogue_close(a->catalogue);
 	sc_access_free(a->access);

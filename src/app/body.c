@@ -7,15 +7,22 @@
 
 #include <strings.h>
 
-bool sc_is_json_type(const char *content_type)
-{
-	static const char json[] = "application/json";
-	size_t n = sizeof(json) - 1;
+#include "app/form.h"
 
-	if (strncasecmp(content_type, json, n) != 0)
+/* With or without parameters. */
+static bool is_type(const char *content_type, const char *type)
+{
+	size_t n = strlen(type);
+
+	if (strncasecmp(content_type, type, n) != 0)
 		return false;
 	content_type += n + strspn(content_type + n, " \t");
 	return *content_type == '\0' || *content_type == ';';
+}
+
+bool sc_is_json_type(const char *content_type)
+{
+	return is_type(content_type, "application/json");
 }
 
 /* Brackets within strings are none. What is no JSON at all the reader says. */
@@ -66,6 +73,25 @@ enum sc_status sc_body_parse(struct sc_bytes text, json_t **out, struct sc_err *
 		return sc_fail(err, SC_INVALID, "the body is nested deeper than %d",
 			       SC_BODY_DEPTH_MAX);
 	return parse(text, out, err);
+}
+
+enum sc_status sc_body_read(const char *content_type, bool forms, struct sc_bytes text,
+			    json_t **out, struct sc_err *err)
+{
+	/* No type is needed where there is nothing to have one. */
+	bool none = !content_type || !*content_type;
+
+	if (none ? text.len == 0 : sc_is_json_type(content_type))
+		return sc_body_parse(text, out, err);
+	if (forms && !none && is_type(content_type, "application/x-www-form-urlencoded"))
+		return sc_form_parse(text, out, err);
+	if (forms && !none && is_type(content_type, "multipart/form-data"))
+		return sc_multipart_parse(content_type, text, out, err);
+	return sc_fail(err, SC_MEDIA_TYPE,
+		       "the body wants the Content-Type application/json%s",
+		       forms ? ", application/x-www-form-urlencoded or "
+			       "multipart/form-data"
+			     : "");
 }
 
 static bool is_known(const char *name, const char *const *known)

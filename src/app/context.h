@@ -34,6 +34,8 @@ struct sc_app {
 	bool sweep_due;		      /* versions changed: see orphans.c */
 	bool changed;		      /* by this process */
 	int64_t sweep_at_us;	      /* monotonic: for others' changes not before */
+	struct sc_jobs *jobs;	      /* NULL until somebody asks; see job_table.c */
+	int64_t jobs_retry_us;	      /* monotonic: when to open them again */
 };
 
 /* The kinds of cached results that versions are named after, then the image's own. */
@@ -63,7 +65,10 @@ struct sc_context {
 	const struct sc_cache_versions *cache_versions;
 	struct sc_plan plan; /* of detail->item, after mw_conditional */
 	bool planned;	     /* plan is made already, under these versions */
-	struct json_t *body; /* of a request that changes something: its JSON object */
+	struct json_t *body; /* of a request that changes something: its object */
+	/* Of what sc_handle_item rendered: what to store instead of its bytes; "": none.
+	 */
+	char reference[SC_REFERENCE_MAX];
 	enum sc_cache_result cache_result;
 	bool stored;
 };
@@ -79,6 +84,7 @@ struct sc_route_detail {
 	int cache;   /* SC_CACHE_..., or SC_NO_CACHE */
 	int version; /* SC_V_... of the item's key, beside the image's */
 	sc_middleware_fn handler;
+	bool takes_forms; /* as its body, beside JSON: values are texts then */
 };
 
 extern const struct sc_route sc_routes[];
@@ -130,6 +136,17 @@ enum sc_status sc_handle_invalidate(struct sc_request *rq, struct sc_response *r
 				    struct sc_err *err);
 enum sc_status sc_handle_stats(struct sc_request *rq, struct sc_response *rs,
 			       struct sc_err *err);
+
+enum sc_status sc_handle_warm(struct sc_request *rq, struct sc_response *rs,
+			      struct sc_err *err);
+enum sc_status sc_handle_jobs(struct sc_request *rq, struct sc_response *rs,
+			      struct sc_err *err);
+enum sc_status sc_handle_jobs_add(struct sc_request *rq, struct sc_response *rs,
+				  struct sc_err *err);
+enum sc_status sc_handle_job(struct sc_request *rq, struct sc_response *rs,
+			     struct sc_err *err);
+enum sc_status sc_handle_job_cancel(struct sc_request *rq, struct sc_response *rs,
+				    struct sc_err *err);
 
 /* Starts a 200 whose JSON body the caller writes into rs->body. */
 void sc_json_response(struct sc_response *rs);

@@ -53,12 +53,39 @@ static void tell_version(struct story *s, const char *what, const struct sc_vers
 	     v->changed_by);
 }
 
+/* ", kept as 255x255#ffffff" of a reference, "" of all else. */
+static void write_reference(const struct sc_entry *entry, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (strcmp(entry->mime, SC_REFERENCE_MIME) == 0 && entry->value.len > 0)
+		(void)snprintf(out, size, ", kept as %s",
+			       (const char *)entry->value.data);
+}
+
+static void tell_entry(struct story *s, const struct sc_context *ctx,
+		       struct sc_entry *entry)
+{
+	char reference[sizeof(", kept as ") + SC_REFERENCE_MAX];
+	char created[SC_TIME_LEN];
+	char expires[SC_TIME_LEN] = "never";
+	struct sc_err err;
+
+	write_reference(entry, reference, sizeof reference);
+	if (sc_render_resolve(ctx->app->renderer, &ctx->plan, entry, &err)) {
+		tell(s, "stored", "no: %s is there, and is rendered anew", err.text);
+		return;
+	}
+	sc_time_text_utc(entry->created_us, created);
+	if (entry->expires_us)
+		sc_time_text_utc(entry->expires_us, expires);
+	tell(s, "stored", "yes: %zu bytes%s, since %s, expires %s", entry->value.len,
+	     reference, created, expires);
+}
+
 static void tell_stored(struct story *s, struct sc_context *ctx)
 {
 	SC_AUTO_ENTRY entry = SC_ENTRY_INIT;
 	struct sc_cache *cache = ctx->app->caches[ctx->detail->cache];
-	char created[SC_TIME_LEN];
-	char expires[SC_TIME_LEN] = "never";
 	enum sc_status status = SC_OK;
 	struct sc_err err;
 
@@ -82,11 +109,7 @@ static void tell_stored(struct story *s, struct sc_context *ctx)
 		tell(s, "stored", "unknown: %s", err.text);
 		return;
 	}
-	sc_time_text_utc(entry.created_us, created);
-	if (entry.expires_us)
-		sc_time_text_utc(entry.expires_us, expires);
-	tell(s, "stored", "yes: %zu bytes, since %s, expires %s", entry.value.len,
-	     created, expires);
+	tell_entry(s, ctx, &entry);
 }
 
 /* Of the image there always is a version, where there are any. */

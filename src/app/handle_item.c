@@ -19,5 +19,6 @@ enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 	enum sc_status status = sc_render(ctx->app->renderer, &ctx->plan, &out, err);
 
 	rs->body = sc_buf_take(&out.bytes);
+	memcpy(ctx->reference, out.reference, sizeof ctx->reference);
 	return status;
 }

@@ -10,9 +10,8 @@
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
-#define AT_ONCE	   16	/* names of one sc_versions_get */
-#define AUDIT_MAX  1500 /* bytes of names in a line of the log, which has 2048 */
-#define USER_SHOWN 56	/* bytes of a user's name in changed_by */
+#define AT_ONCE	  16   /* names of one sc_versions_get */
+#define AUDIT_MAX 1500 /* bytes of names in a line of the log, which has 2048 */
 
 bool sc_is_image_name(const char *name)
 {
@@ -87,32 +86,35 @@ const struct sc_change sc_change_invalidate = { "invalidated", invalidate },
 		       sc_change_start = { "started", sc_versions_start },
 		       sc_change_stop = { "stopped", sc_versions_stop };
 
-/* Who and from where come first: of many names the last ones may be left out. */
-static void audit(const struct sc_request *rq, const char *done, const char *const *names,
-		  size_t n)
+/* As many bytes of the name as there is room for, cut between characters. */
+void sc_actor(const char *user, char out[SC_ACTOR_MAX + 1])
+{
+	static const char how[] = " (http)";
+	size_t n = strnlen(user, SC_ACTOR_MAX + 1 - sizeof(how));
+
+	while (n > 0 && !sc_utf8_valid(sc_bytes_of(user, n)))
+		n--;
+	(void)snprintf(out, SC_ACTOR_MAX + 1, "%.*s%s", (int)n, user, how);
+}
+
+/* Who and from where come first: of what was done the end may be left out. */
+void sc_audit(const struct sc_request *rq, const char *done)
+{
+	sc_log_info("audit: %s from %s: %s", rq->ctx->user, rq->remote_addr, done);
+}
+
+static void audit_names(const struct sc_request *rq, const char *done,
+			const char *const *names, size_t n)
 {
 	SC_AUTO_BUF list = SC_BUF_INIT;
 	size_t i = 0;
 
-	sc_buf_str(&list, n > 0 ? "" : " all versioned caches");
+	sc_buf_printf(&list, "%s%s", done, n > 0 ? "" : " all versioned caches");
 	for (; i < n && list.len < AUDIT_MAX; i++)
 		sc_buf_printf(&list, "%s %s", i > 0 ? "," : "", names[i]);
 	if (i < n)
 		sc_buf_printf(&list, " and %zu more", n - i);
-	sc_log_info("audit: %s from %s: %s%s", rq->ctx->user, rq->remote_addr, done,
-		    (const char *)list.data);
-}
-
-/* As many bytes of the name as there is room for, cut between characters. */
-static void set_actor(struct sc_versions *v, const char *user)
-{
-	char text[USER_SHOWN + sizeof(" (http)")];
-	size_t n = strnlen(user, USER_SHOWN);
-
-	while (n > 0 && !sc_utf8_valid(sc_bytes_of(user, n)))
-		n--;
-	(void)snprintf(text, sizeof(text), "%.*s (http)", (int)n, user);
-	sc_versions_set_actor(v, text);
+	sc_audit(rq, (const char *)list.data);
 }
 
 enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change *change,
@@ -120,16 +122,18 @@ enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change 
 {
 	struct sc_app *app = rq->ctx->app;
 	enum sc_status status = open_versions(app, err);
+	char actor[SC_ACTOR_MAX + 1];
 
 	if (status)
 		return status;
-	set_actor(app->versions, rq->ctx->user);
+	sc_actor(rq->ctx->user, actor);
+	sc_versions_set_actor(app->versions, actor);
 	status = change->run(app->versions, names, n, err);
 	sc_versions_set_actor(app->versions, NULL);
 	if (!status) {
 		app->sweep_due = true;
 		app->changed = true;
-		audit(rq, change->done, names, n);
+		audit_names(rq, change->done, names, n);
 	}
 	return hide_store(status,
 			  "the version store did not confirm the change; ask again", err);

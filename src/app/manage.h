@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to src/app: reading and changing versions for whoever asks over HTTP.
+ * Private to src/app: what whoever manages over HTTP does: reading and changing versions,
+ * and that each change is written down.
  *
  * What a store says of itself (its place, its server) is for the log; those who ask learn
  * that it is out of reach.
@@ -24,6 +25,12 @@ enum sc_status sc_read_all_versions(struct sc_app *app, struct sc_version **out,
 enum sc_status sc_read_named_versions(struct sc_app *app, const char *const *names,
 				      size_t n, struct sc_version *out,
 				      struct sc_err *err);
+
+/* A user over HTTP as one who did something: "USER (http)", of a long name its begin. */
+#define SC_ACTOR_MAX 63
+void sc_actor(const char *user, char out[SC_ACTOR_MAX + 1]);
+/* Who did what from where, as a line of the log. */
+void sc_audit(const struct sc_request *rq, const char *done);
 
 /* A change of n names, or of all: recorded as "USER (http)", with a line in the log. */
 struct sc_change {

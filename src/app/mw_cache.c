@@ -60,6 +60,8 @@ static enum sc_status find(struct sc_request *rq, struct sc_response *rs, look_f
 
 	status = look(sc_cache_to_use(ctx), ctx->plan.version,
 		      sc_bytes_str(ctx->plan.text), &entry, err);
+	if (!status)
+		status = sc_render_resolve(ctx->app->renderer, &ctx->plan, &entry, err);
 	if (status)
 		return status;
 	sc_buf_release(&rs->body);
@@ -71,11 +73,15 @@ static enum sc_status find(struct sc_request *rq, struct sc_response *rs, look_f
 static void store(struct sc_request *rq, const struct sc_response *rs)
 {
 	struct sc_context *ctx = rq->ctx;
+	struct sc_rendered made = { .bytes = rs->body }; /* borrowed */
 	struct sc_err err;
 
-	ctx->stored = sc_cache_set(sc_cache_to_use(ctx), ctx->plan.version,
-				   sc_bytes_str(ctx->plan.text), ctx->plan.mime,
-				   sc_buf_bytes(&rs->body), &err) == SC_OK;
+	memcpy(made.reference, ctx->reference, sizeof made.reference);
+	const char *mime = NULL;
+	struct sc_bytes value = sc_rendered_value(&ctx->plan, &made, &mime);
+	ctx->stored =
+		sc_cache_set(sc_cache_to_use(ctx), ctx->plan.version,
+			     sc_bytes_str(ctx->plan.text), mime, value, &err) == SC_OK;
 	/* Counted by its kind; a server that is away has its own line. */
 	if (!ctx->stored)
 		sc_log_debug("not stored: %s: %s", ctx->plan.text, err.text);

@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * change: what every request that changes something has to be, once its sender has shown
- * the right to: of no foreign page, and with a body that is a JSON object. Handlers find
+ * the right to: of no foreign page, and with a body that is an object. Handlers find
  * that in the context and look at its fields only.
  */
 #include "app/body.h"
 #include "app/context.h"
-
-/* No type is needed where there is nothing to have one. */
-static enum sc_status check_type(const struct sc_request *rq, struct sc_err *err)
-{
-	const char *type = rq->header(rq, "CONTENT_TYPE");
-	bool named = type && *type;
-
-	if (named ? sc_is_json_type(type) : rq->body.len == 0)
-		return SC_OK;
-	return sc_fail(err, SC_MEDIA_TYPE,
-		       "the body wants the Content-Type application/json");
-}
 
 enum sc_status sc_mw_change(struct sc_request *rq, struct sc_response *rs,
 			    struct sc_err *err)
@@ -28,9 +16,9 @@ enum sc_status sc_mw_change(struct sc_request *rq, struct sc_response *rs,
 		return sc_next(rq, rs, err);
 	status = sc_check_origin(rq, err);
 	if (!status)
-		status = check_type(rq, err);
-	if (!status)
-		status = sc_body_parse(rq->body, &rq->ctx->body, err);
+		status = sc_body_read(rq->header(rq, "CONTENT_TYPE"),
+				      rq->ctx->detail->takes_forms, rq->body,
+				      &rq->ctx->body, err);
 	if (status)
 		return status;
 	status = sc_next(rq, rs, err);

@@ -31,8 +31,9 @@ static int http_code(enum sc_status status)
 static void write_error(struct sc_request *rq, struct sc_response *rs,
 			const struct sc_err *err)
 {
-	/* Headers that say how to go on (Allow) outlive the reset. */
+	/* Headers that say how to go on outlive the reset. */
 	const char *allow = sc_response_find(rs, "Allow");
+	const char *location = sc_response_find(rs, "Location");
 	int code = http_code(err->status);
 
 	sc_response_reset(rs);
@@ -40,6 +41,8 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	rs->content_type = "application/json";
 	if (allow)
 		sc_response_header(rs, "Allow", allow);
+	if (location)
+		sc_response_header(rs, "Location", location);
 	if (code == 401)
 		sc_response_header(rs, "WWW-Authenticate",
 				   "Basic realm=\"slidecache\", charset=\"UTF-8\"");

@@ -92,38 +92,36 @@ static enum sc_status patch_item(const struct sc_request *rq, struct sc_item *ou
 	return status;
 }
 
+#define ITEM(fill, cache, version)                                                       \
+	{                                                                                \
+		SC_RIGHT_READ, true, fill, cache, version, sc_handle_item, false         \
+	}
+#define READING(names_image, handler)                                                    \
+	{                                                                                \
+		SC_RIGHT_READ, names_image, NULL, SC_NO_CACHE, 0, handler, false         \
+	}
 #define MANAGING(handler)                                                                \
 	{                                                                                \
-		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler                    \
+		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler, false             \
 	}
 
-static const struct
-	sc_route_detail tile = { SC_RIGHT_READ,	 true,	     tile_item,
-				 SC_CACHE_TILES, SC_V_TILES, sc_handle_item },
-			dzi = { SC_RIGHT_READ,	  true,	       dzi_item,
-				SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
-			info = { SC_RIGHT_READ,	   true,	info_item,
-				 SC_CACHE_DEFAULT, SC_V_SLIDES, sc_handle_item },
-			thumbnail = { SC_RIGHT_READ,   true,
-				      thumbnail_item,  SC_CACHE_DEFAULT,
-				      SC_V_THUMBNAILS, sc_handle_item },
-			patch = { SC_RIGHT_READ, true,	     patch_item,
-				  SC_NO_CACHE,	 SC_V_TILES, sc_handle_item },
-			images = { SC_RIGHT_READ, false, NULL,
-				   SC_NO_CACHE,	  0,	 sc_handle_images },
-			image = { SC_RIGHT_READ, true, NULL,
-				  SC_NO_CACHE,	 0,    sc_handle_image },
-			versions = { SC_RIGHT_READ, false, NULL,
-				     SC_NO_CACHE,   0,	   sc_handle_versions },
-			version = { SC_RIGHT_READ, false, NULL,
-				    SC_NO_CACHE,   0,	  sc_handle_version },
-			version_start = MANAGING(sc_handle_version_start),
-			version_stop = MANAGING(sc_handle_version_stop),
-			version_invalidate = MANAGING(sc_handle_version_invalidate),
-			invalidate = MANAGING(sc_handle_invalidate),
-			stats = MANAGING(sc_handle_stats),
-			health = { SC_RIGHT_NONE, false, NULL,
-				   SC_NO_CACHE,	  0,	 sc_handle_health };
+static const struct sc_route_detail
+	tile = ITEM(tile_item, SC_CACHE_TILES, SC_V_TILES),
+	dzi = ITEM(dzi_item, SC_CACHE_DEFAULT, SC_V_SLIDES),
+	info = ITEM(info_item, SC_CACHE_DEFAULT, SC_V_SLIDES),
+	thumbnail = ITEM(thumbnail_item, SC_CACHE_DEFAULT, SC_V_THUMBNAILS),
+	patch = ITEM(patch_item, SC_NO_CACHE, SC_V_TILES),
+	images = READING(false, sc_handle_images), image = READING(true, sc_handle_image),
+	warm = { SC_RIGHT_MANAGE, true, NULL, SC_NO_CACHE, 0, sc_handle_warm, true },
+	versions = READING(false, sc_handle_versions),
+	version = READING(false, sc_handle_version),
+	version_start = MANAGING(sc_handle_version_start),
+	version_stop = MANAGING(sc_handle_version_stop),
+	version_invalidate = MANAGING(sc_handle_version_invalidate),
+	invalidate = MANAGING(sc_handle_invalidate), stats = MANAGING(sc_handle_stats),
+	jobs = MANAGING(sc_handle_jobs), jobs_add = MANAGING(sc_handle_jobs_add),
+	job = MANAGING(sc_handle_job), job_cancel = MANAGING(sc_handle_job_cancel),
+	health = { SC_RIGHT_NONE, false, NULL, SC_NO_CACHE, 0, sc_handle_health, false };
 
 const struct sc_route sc_routes[] = {
 	{ SC_GET, "/images/image/{i}/{i}/{i}/tile/", &dzi },
@@ -135,6 +133,7 @@ const struct sc_route sc_routes[] = {
 	{ SC_GET, "/api/v1/images/images/{i}/get_patch/", &patch },
 	{ SC_GET, "/api/v1/images/images/", &images },
 	{ SC_GET, "/api/v1/images/images/{i}/", &image },
+	{ SC_PATCH, "/api/v1/images/images/{i}/update_image_cache/", &warm },
 	{ SC_GET, "/api/v1/cache/versions/", &versions },
 	{ SC_GET, "/api/v1/cache/versions/{*}/", &version },
 	{ SC_PUT, "/api/v1/cache/versions/{*}/", &version_start },
@@ -142,6 +141,10 @@ const struct sc_route sc_routes[] = {
 	{ SC_POST, "/api/v1/cache/versions/{*}/invalidate/", &version_invalidate },
 	{ SC_POST, "/api/v1/cache/invalidate/", &invalidate },
 	{ SC_GET, "/api/v1/cache/stats/", &stats },
+	{ SC_GET, "/api/v1/cache/jobs/", &jobs },
+	{ SC_POST, "/api/v1/cache/jobs/", &jobs_add },
+	{ SC_GET, "/api/v1/cache/jobs/{i}/", &job },
+	{ SC_DELETE, "/api/v1/cache/jobs/{i}/", &job_cancel },
 	{ SC_GET, "/healthz", &health },
 };
 const size_t sc_routes_count = sizeof(sc_routes) / sizeof(sc_routes[0]);

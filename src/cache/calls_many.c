@@ -17,6 +17,7 @@ struct many {
 	enum sc_status failed; /* the first failure, SC_OK while there is none */
 	struct sc_err *err;
 	bool reads;
+	bool counts; /* what is found, and what is not */
 };
 
 static struct many begin(struct sc_cache *c, const char *version, enum sc_status *each,
@@ -108,12 +109,12 @@ static enum sc_status in_slices(struct many *m, const struct sc_bytes *items, si
 	return m->failed;
 }
 
-static enum sc_status count_look(const struct sc_cache *c, enum sc_status status)
+static enum sc_status count_look(const struct many *m, enum sc_status status)
 {
-	if (status == SC_OK)
-		sc_call_count(c, SC_CM_HITS);
-	else if (status == SC_MISS)
-		sc_call_count(c, SC_CM_MISSES);
+	if (m->counts && status == SC_OK)
+		sc_call_count(m->c, SC_CM_HITS);
+	else if (m->counts && status == SC_MISS)
+		sc_call_count(m->c, SC_CM_MISSES);
 	return status;
 }
 
@@ -144,8 +145,8 @@ static void take_items(struct many *m, struct slice *s, struct sc_entry *out,
 			continue;
 		}
 		note(m, at,
-		     count_look(m->c, sc_load_entry(m->c, &m->call, &s->items[k],
-						    &out[at], &err)),
+		     count_look(m, sc_load_entry(m->c, &m->call, &s->items[k], &out[at],
+						 &err)),
 		     &err);
 	}
 }
@@ -164,18 +165,36 @@ static void get_slice(struct many *m, struct slice *s, void *arg)
 		note(m, s->at[k], SC_UNAVAILABLE, &failure);
 }
 
+static enum sc_status read_many(struct many *m, const struct sc_bytes *items, size_t n,
+				struct sc_entry *out)
+{
+	enum sc_status status = sc_call_check(m->c, m->err);
+
+	if (status != SC_OK)
+		return set_all(m->each, n, status);
+	m->reads = true;
+	return in_slices(m, items, n, get_slice, out);
+}
+
 enum sc_status sc_cache_get_many(struct sc_cache *c, const char *version,
 				 const struct sc_bytes *items, size_t n,
 				 struct sc_entry *out, enum sc_status *each,
 				 struct sc_err *err)
 {
 	struct many m = begin(c, version, each, err);
-	enum sc_status status = sc_call_check(c, err);
 
-	if (status != SC_OK)
-		return set_all(each, n, status);
-	m.reads = true;
-	return in_slices(&m, items, n, get_slice, out);
+	m.counts = true;
+	return read_many(&m, items, n, out);
+}
+
+enum sc_status sc_cache_peek_many(struct sc_cache *c, const char *version,
+				  const struct sc_bytes *items, size_t n,
+				  struct sc_entry *out, enum sc_status *each,
+				  struct sc_err *err)
+{
+	struct many m = begin(c, version, each, err);
+
+	return read_many(&m, items, n, out);
 }
 
 static void delete_slice(struct many *m, struct slice *s, void *arg)

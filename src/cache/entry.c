@@ -97,6 +97,11 @@ static void write_footer(const struct sc_entry_meta *meta, size_t len, unsigned 
 	footer[AT_KEY_LEN] = (unsigned char)meta->key.len;
 }
 
+size_t sc_entry_len(size_t key_len, size_t mime_len, size_t value_len)
+{
+	return value_len + mime_len + key_len + FOOTER_LEN + SEAL_LEN;
+}
+
 enum sc_status sc_entry_encode(const struct sc_entry_meta *meta, struct sc_bytes value,
 			       const unsigned char *secret, struct sc_buf *out,
 			       struct sc_err *err)

@@ -52,6 +52,9 @@ struct sc_entry_meta {
 /* SC_INVALID unless mime is one. */
 SC_MUST enum sc_status sc_entry_mime_check(struct sc_bytes mime, struct sc_err *err);
 
+/* Bytes of the envelope of a value, however they are. */
+size_t sc_entry_len(size_t key_len, size_t mime_len, size_t value_len);
+
 /* Appends the envelope of value to out; secret: a key of sc_mac_key, or NULL. SC_INVALID
  * when key, mime or a length breaks the rules. */
 SC_MUST enum sc_status sc_entry_encode(const struct sc_entry_meta *meta,

@@ -231,6 +231,37 @@ enum sc_status sc_save(struct sc_cache *c, struct sc_call *call, const struct sc
 		       s->payload.len, c->value_max);
 }
 
+/* With its key, as the ledger counts it. */
+static uint64_t held_len(size_t key_len, size_t mime_len, size_t payload_len)
+{
+	return key_len + sc_entry_len(key_len, mime_len, payload_len);
+}
+
+static uint64_t held_parts_len(size_t key_len, size_t mime_len, const struct sc_index *x)
+{
+	uint64_t sum = held_len(key_len, mime_len, SC_INDEX_LEN);
+
+	for (size_t i = 0; i < sc_index_parts(x); i++)
+		sum += held_len(key_len + SC_SUFFIX_LEN, mime_len,
+				sc_index_part_len(x, i));
+	return sum;
+}
+
+uint64_t sc_cache_entry_bytes(const struct sc_cache *c, const char *version,
+			      struct sc_bytes item, const char *mime, size_t value_len)
+{
+	const struct sc_index x = { .len = value_len, .part_len = c->value_max };
+	char key[SC_KEY_MAX + 1];
+	struct sc_err ignored;
+
+	if (!c->ops->set ||
+	    sc_cache_key(c->o.key_prefix, version, item, key, &ignored) != SC_OK)
+		return 0;
+	if (c->o.split && value_len > c->value_max)
+		return held_parts_len(strlen(key), strlen(mime), &x);
+	return held_len(strlen(key), strlen(mime), value_len);
+}
+
 bool sc_call_may_tidy(const struct sc_cache *c, const struct sc_call *call)
 {
 	int64_t half_us = c->o.timeout_ms * (SC_US_PER_S / 2000);

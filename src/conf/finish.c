@@ -15,6 +15,7 @@
 
 #define WORKERS_MIN    4
 #define KEY_PREFIX_MAX 32
+#define SYNC_MARGIN_S  2
 
 static void set_path(char **at, char *value)
 {
@@ -182,6 +183,17 @@ static int64_t default_workers(void)
 	return workers < WORKERS_MIN ? WORKERS_MIN : workers;
 }
 
+/* Who waits for a job has to answer before the master's deadline. */
+static void finish_sync_limit(struct sc_conf *c)
+{
+	int64_t most_s = c->request_timeout_s - SYNC_MARGIN_S;
+
+	if (most_s < 0)
+		most_s = 0;
+	if (c->warm.sync_limit_s > most_s)
+		c->warm.sync_limit_s = most_s;
+}
+
 enum sc_status sc_conf_finish(struct sc_conf *c, struct sc_err *err)
 {
 	if (finish_paths(c, err) != SC_OK ||
@@ -197,5 +209,6 @@ enum sc_status sc_conf_finish(struct sc_conf *c, struct sc_err *err)
 			"deepzoom.overlap: must be smaller than deepzoom.tile_size");
 	if (c->workers == 0)
 		c->workers = default_workers();
+	finish_sync_limit(c);
 	return SC_OK;
 }

@@ -35,6 +35,7 @@ static const struct {
 	{ "versions", sc_doctor_together },
 	{ "versions", sc_doctor_names },
 	{ "migrations_dir", sc_doctor_migrations },
+	{ "warm", sc_doctor_warm },
 	{ "packages", sc_doctor_packages },
 	{ "clock", sc_doctor_clock },
 	{ "memory", sc_doctor_memory },

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "slidecache/conf.h"
+#include "slidecache/jobs.h"
 #include "slidecache/migration.h"
 #include "slidecache/version.h"
 
@@ -43,6 +44,8 @@ enum sc_status sc_cmd_migrate(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_showmigrations(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_warm(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_jobs(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err);
 
@@ -56,6 +59,8 @@ enum sc_status sc_ctl_check_state(const struct sc_conf *conf, struct sc_err *err
 enum sc_status sc_ctl_fail_foreign(const struct sc_conf *conf, struct sc_err *err);
 /* As root: becomes the user whom state_dir belongs to. */
 enum sc_status sc_ctl_become_owner(const struct sc_conf *conf, struct sc_err *err);
+/* Whether a service runs on this state. */
+bool sc_ctl_service_runs(const struct sc_conf *conf);
 /* Whether what this backend keeps is kept by a server, for whomever. */
 bool sc_ctl_is_server(const char *backend);
 /* Opens the configured version store; a change may take SC_CTL_WAIT_MS, and changes are
@@ -68,6 +73,8 @@ void sc_ctl_sweep(const struct sc_ctl *ctl);
 /* The configured folder's migrations. A bad file is no matter of usage: SC_DAMAGED. */
 enum sc_status sc_ctl_load_migrations(const struct sc_ctl *ctl,
 				      struct sc_migrations **out, struct sc_err *err);
+/* Appends the document that names jobs. */
+void sc_ctl_put_jobs(struct sc_buf *out, const struct sc_job *jobs, size_t n);
 /* Prints a finished JSON document and a newline. */
 void sc_ctl_print(const struct sc_buf *json);
 /* Appends text for a terminal: what it would take for a command, and what is no UTF-8, is

@@ -65,6 +65,8 @@ void sc_doctor_names(struct sc_doctor *d);
 void sc_doctor_migrations(struct sc_doctor *d);
 /* doctor_together.c */
 void sc_doctor_together(struct sc_doctor *d);
+/* doctor_warm.c */
+void sc_doctor_warm(struct sc_doctor *d);
 /* doctor_packages.c */
 void sc_doctor_packages(struct sc_doctor *d);
 /* doctor_machine.c */

@@ -33,6 +33,16 @@ static const struct sc_command commands[] = {
 	  "applies and reverses migrations; --plan only says which", sc_cmd_migrate },
 	{ "showmigrations", "", "migrations, and which of them are applied",
 	  sc_cmd_showmigrations },
+	{ "warm", "ID... | --all [OPTION...]",
+	  "renders and stores tiles before anybody asks for them:\n"
+	  "        --mem-size-mb N    at most so much a slide (5)\n"
+	  "        --z-dimension N, --frame N    of this plane (1, 1)\n"
+	  "        --jobs N           so many slides at a time (1)\n"
+	  "        --threads N        so many threads a slide (0: as there are cores)\n"
+	  "        --background       the service does it; prints the jobs' ids",
+	  sc_cmd_warm },
+	{ "jobs", "list | show ID | cancel ID...",
+	  "what the service warms, and has warmed lately", sc_cmd_jobs },
 	{ "explain", "URL", "which key, which versions, stored or not, and why",
 	  sc_cmd_explain },
 	{ "stats", "", "counters of the running service, entries and bytes of its caches",

@@ -8,10 +8,11 @@
 
 #include "slidecache/json.h"
 
-enum sc_status sc_make_dzi(const struct sc_render_job *job, struct sc_buf *out,
+enum sc_status sc_make_dzi(const struct sc_render_job *job, struct sc_rendered *rendered,
 			   struct sc_err *err)
 {
 	struct sc_dz_options options = sc_dz_options_of(job->renderer->conf);
+	struct sc_buf *out = &rendered->bytes;
 	struct sc_dz dz;
 	enum sc_status status = sc_dz_init(&dz, &job->info->geometry, &options, err);
 
@@ -53,11 +54,12 @@ static void put_tile_levels(struct sc_buf *out, const struct sc_dz *dz)
 }
 
 /* The mixture of two pyramids, and the id as a text, are EXACT's. */
-enum sc_status sc_make_slide_info(const struct sc_render_job *job, struct sc_buf *out,
-				  struct sc_err *err)
+enum sc_status sc_make_slide_info(const struct sc_render_job *job,
+				  struct sc_rendered *rendered, struct sc_err *err)
 {
 	struct sc_dz_options options = sc_dz_options_of(job->renderer->conf);
 	const struct sc_geometry *g = &job->info->geometry;
+	struct sc_buf *out = &rendered->bytes;
 	struct sc_dz dz;
 	char id[24];
 	enum sc_status status = sc_dz_init(&dz, g, &options, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a region of a stored level to an encoded picture of the asked size.
+ * From a region of a stored level to pixels of the asked size.
  *
  * Memory is bounded whatever the reduction: a region too large to read at once is read in
  * blocks, each box-averaged by the factors that sc_resample's first step would use, so
@@ -158,21 +158,12 @@ static enum sc_status read_whole(const struct sc_render_job *job,
 	return SC_OK;
 }
 
-enum sc_status sc_make_picture(const struct sc_render_job *job,
-			       const struct sc_dz_region *region, struct sc_buf *out,
-			       struct sc_err *err)
+enum sc_status sc_region_pixels(const struct sc_render_job *job,
+				const struct sc_dz_region *region, struct sc_pixels *out,
+				struct sc_err *err)
 {
-	const struct sc_conf *conf = job->renderer->conf;
-	struct sc_encode_options options = {
-		.jpeg_quality = (int)conf->deepzoom.jpeg_quality,
-		.png_compression = (int)conf->deepzoom.png_compression,
-	};
 	bool large = region->read_width > BLOCK_MAX || region->read_height > BLOCK_MAX;
-	SC_AUTO_PIXELS pixels = SC_PIXELS_INIT;
-	enum sc_status status = large ? read_large(job, region, &pixels, err)
-				      : read_whole(job, region, &pixels, err);
 
-	if (status)
-		return status;
-	return sc_encode(job->plan->item.format, &pixels, &options, out, err);
+	return large ? read_large(job, region, out, err)
+		     : read_whole(job, region, out, err);
 }

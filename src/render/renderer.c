@@ -89,6 +89,7 @@ void sc_renderer_free(struct sc_renderer *r)
 	if (!r)
 		return;
 	sc_overview_release(&r->overview);
+	sc_blanks_release(&r->blanks);
 	sc_slide_pool_free(r->pool);
 	sc_close_fd(&r->flight_fd);
 	free(r);
@@ -118,41 +119,23 @@ static enum sc_status prefer_changed(struct sc_renderer *r, const struct sc_plan
 	return sc_fail(err, SC_CHANGED, "the file was replaced");
 }
 
-static enum sc_status render_open(struct sc_renderer *r, const struct sc_plan *plan,
-				  struct sc_buf *out, struct sc_err *err)
+enum sc_status sc_render_begin(struct sc_renderer *r, const struct sc_plan *plan,
+			       struct sc_render_job *out, struct sc_err *err)
 {
 	struct sc_render_job job = { .renderer = r, .plan = plan };
-	enum sc_status status = SC_OK;
+	enum sc_status status = sc_slide_get(r->pool, plan->file, &plan->identity,
+					     plan->epoch, &job.slide, err);
 
-	status = sc_slide_get(r->pool, plan->file, &plan->identity, plan->epoch,
-			      &job.slide, err);
 	if (status)
 		return status;
 	job.info = sc_slide_info(job.slide);
-	return sc_kind_of(plan->item.kind)->make(&job, out, err);
+	*out = job;
+	return SC_OK;
 }
 
-void sc_rendered_release(struct sc_rendered *r)
+enum sc_status sc_render_end(struct sc_renderer *r, const struct sc_plan *plan,
+			     enum sc_status status, struct sc_err *err)
 {
-	sc_buf_release(&r->bytes);
-}
-
-struct sc_bytes sc_rendered_value(const struct sc_plan *plan, const struct sc_rendered *r,
-				  const char **mime)
-{
-	*mime = plan->mime;
-	return sc_buf_bytes(&r->bytes);
-}
-
-enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
-			 struct sc_rendered *out, struct sc_err *err)
-{
-	enum sc_status status = SC_OK;
-
-	sc_buf_reset(&out->bytes);
-	out->reference[0] = '\0';
-	status = render_open(r, plan, &out->bytes, err);
-
 	/* The caller's sizes were checked; what is still too large is the slide's doing.
 	 */
 	if (status == SC_TOO_LARGE)
@@ -162,9 +145,30 @@ enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
 		sc_count(SC_M_CHANGED, 1);
 	else if (status == SC_UNREADABLE)
 		sc_count(SC_M_SLIDE_ERRORS, 1);
-	else if (status == SC_OK)
-		sc_count(SC_M_RENDERED, 1);
-	if (status)
-		sc_buf_reset(&out->bytes);
 	return status;
+}
+
+void sc_rendered_release(struct sc_rendered *r)
+{
+	sc_buf_release(&r->bytes);
+}
+
+enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,
+			 struct sc_rendered *out, struct sc_err *err)
+{
+	struct sc_render_job job;
+	enum sc_status status = sc_render_begin(r, plan, &job, err);
+
+	sc_buf_reset(&out->bytes);
+	out->reference[0] = '\0';
+	if (!status)
+		status = sc_kind_of(plan->item.kind)->make(&job, out, err);
+	status = sc_render_end(r, plan, status, err);
+	if (status) {
+		sc_buf_reset(&out->bytes);
+		out->reference[0] = '\0';
+		return status;
+	}
+	sc_count(SC_M_RENDERED, 1);
+	return SC_OK;
 }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -143,6 +144,17 @@ static bool is_peer_gone(const struct sc_request *rq)
 	return n == 0 || (n == 2 && next[0] == FCGI_VERSION && next[1] == FCGI_ABORT);
 }
 
+/* The signals that stop a worker are blocked and stay pending until its loop takes them.
+ */
+static bool is_closing(const struct sc_request *rq)
+{
+	sigset_t pending;
+
+	(void)rq;
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+					     sigismember(&pending, SIGINT) == 1);
+}
+
 /* The web server's own client gets a sentence, like for every other error. */
 static enum sc_status refuse(struct sc_response *rs, int status, const char *detail,
 			     struct sc_err *err)
@@ -215,6 +227,7 @@ enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
 	rq->remote_user = param_or_empty(f, "REMOTE_USER");
 	rq->header = get_header;
 	rq->peer_gone = is_peer_gone;
+	rq->closing = is_closing;
 	if (check_params(f, rs, err) != SC_OK)
 		return err->status;
 	return read_body(f, &rq->body, rs, err);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -26,12 +27,14 @@
 #include "stores.h"
 #include "task.h"
 #include "upkeep.h"
+#include "warmer.h"
 #include "worker.h"
 
 /* What children do beside the workers. */
-enum { UPKEEP, SCAN, TASKS };
+enum { UPKEEP, SCAN, WARMER, TASKS_MAX = WARMER + SC_WARMERS_MAX };
 #define UPKEEP_US (60 * SC_US_PER_S) /* unless slides are looked for more often */
 #define RETRY_US  (5 * SC_US_PER_S)  /* the version store was out of reach */
+#define WARMER_US SC_US_PER_S	     /* from a warmer's end to the next one's begin */
 
 struct pool {
 	const struct sc_pool_options *o;
@@ -39,8 +42,10 @@ struct pool {
 	struct sc_plan_slot workers[SC_POOL_MAX];
 	struct sc_plan_action actions[SC_POOL_MAX];
 	struct sc_slot *shared; /* one a worker */
-	struct sc_task tasks[TASKS];
-	int signals;  /* signalfd */
+	struct sc_task tasks[TASKS_MAX];
+	int ntasks;
+	char warmers[SC_WARMERS_MAX][16]; /* their names */
+	int signals;			  /* signalfd */
 	int ready[2]; /* a worker writes a byte when it serves; -1 once one did */
 	pid_t master;
 	int64_t checked_us; /* when the stores were checked because workers kept dying */
@@ -99,15 +104,14 @@ static _Noreturn void run_worker(struct pool *p, int slot)
 
 static _Noreturn void run_task(struct pool *p, int task)
 {
-	int code = 0;
-
 	forget_master(p);
 	sc_close_fd(&p->ready[1]);
 	sc_close_fd(&p->o->listener->fd);
-	if (sc_task_begin(p->master))
-		code = task == SCAN ? sc_scanner_run(p->o->conf)
-				    : sc_upkeep_run(p->o->upkeep);
-	exit(code);
+	if (!sc_task_begin(p->master))
+		exit(0);
+	if (task >= WARMER)
+		sc_warmer_run(p->o->conf);
+	exit(task == SCAN ? sc_scanner_run(p->o->conf) : sc_upkeep_run(p->o->upkeep));
 }
 
 static void fork_worker(struct pool *p, int slot)
@@ -197,7 +201,7 @@ static void step(struct pool *p)
 		else
 			kill_worker(p, &p->actions[i]);
 	}
-	for (int i = 0; i < TASKS && !p->plan.stop_us; i++)
+	for (int i = 0; i < p->ntasks && !p->plan.stop_us; i++)
 		if (sc_task_is_due(&p->tasks[i], sc_mono_us()))
 			fork_task(p, i);
 }
@@ -227,7 +231,7 @@ static void worker_ended(struct pool *p, int slot, int status)
 
 static void child_ended(struct pool *p, pid_t pid, int status)
 {
-	for (int i = 0; i < TASKS; i++)
+	for (int i = 0; i < p->ntasks; i++)
 		if (p->tasks[i].pid == pid) {
 			sc_task_ended(&p->tasks[i], status, sc_mono_us());
 			return;
@@ -260,7 +264,7 @@ static void begin_stop(struct pool *p)
 	for (int i = 0; i < p->plan.workers; i++)
 		if (p->workers[i].pid)
 			(void)kill(p->workers[i].pid, SIGTERM);
-	for (int i = 0; i < TASKS; i++)
+	for (int i = 0; i < p->ntasks; i++)
 		if (p->tasks[i].pid)
 			(void)kill(p->tasks[i].pid, SIGTERM);
 }
@@ -302,7 +306,7 @@ static int64_t wait_us(const struct pool *p)
 	int64_t now_us = sc_mono_us();
 	int64_t us = sc_plan_wait(&p->plan, p->workers, now_us);
 
-	for (int i = 0; i < TASKS && !p->plan.stop_us; i++) {
+	for (int i = 0; i < p->ntasks && !p->plan.stop_us; i++) {
 		int64_t task_us = p->tasks[i].due_us - now_us;
 
 		if (p->tasks[i].pid == 0 && task_us < us)
@@ -327,7 +331,7 @@ static bool anybody_left(const struct pool *p)
 	for (int i = 0; i < p->plan.workers; i++)
 		if (p->workers[i].pid)
 			return true;
-	for (int i = 0; i < TASKS; i++)
+	for (int i = 0; i < p->ntasks; i++)
 		if (p->tasks[i].pid)
 			return true;
 	return false;
@@ -369,6 +373,11 @@ static void init_tasks(struct pool *p)
 	p->tasks[UPKEEP].retry_us = first_us;
 	sc_task_init(&p->tasks[SCAN], "scan", scan_us,
 		     conf->slides.scan ? now_us : INT64_MAX);
+	p->ntasks = WARMER;
+	for (int i = 0; i < conf->warmers && i < SC_WARMERS_MAX; i++) {
+		(void)snprintf(p->warmers[i], sizeof(p->warmers[i]), "warmer %d", i + 1);
+		sc_task_init(&p->tasks[p->ntasks++], p->warmers[i], WARMER_US, now_us);
+	}
 }
 
 enum sc_status sc_pool_run(const struct sc_pool_options *o, struct sc_err *err)

@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "fcgi.h"
+#include "limit.h"
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
@@ -34,10 +34,6 @@
 #define STARVED_US	(SC_US_PER_S / 10)
 #define STARVED_LOG_US	(10 * SC_US_PER_S)
 #define ORPHAN_GRACE_S	2 /* over request_timeout_s */
-#define MIB		((rlim_t)1 << 20)
-#define MEMORY_BASE	(512 * MIB)
-#define MEMORY_SLIDE	(48 * MIB) /* an open one, with OpenSlide's cache */
-#define MEMORY_MIN	(1024 * MIB)
 
 struct worker {
 	const struct sc_worker_args *args;
@@ -75,22 +71,6 @@ static void follow_master(const struct sc_conf *conf)
 	orphan_limit_s = (unsigned)conf->request_timeout_s + ORPHAN_GRACE_S;
 	(void)sigaction(SIGALRM, &once, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGALRM);
-}
-
-/* A slide may pass every limit and still unfold to more than the machine has. Counts
- * anonymous memory only: LMDB's maps are shared and files. Who is over it fails to
- * allocate, which costs a request or this worker, never its neighbours. */
-static void limit_memory(const struct sc_conf *conf)
-{
-	rlim_t bytes = MEMORY_BASE + (rlim_t)conf->slides.max_open * MEMORY_SLIDE;
-	struct rlimit now = { 0, 0 };
-
-	bytes = bytes < MEMORY_MIN ? MEMORY_MIN : bytes;
-	(void)getrlimit(RLIMIT_DATA, &now);
-	now.rlim_cur = bytes < now.rlim_max ? bytes : now.rlim_max;
-#ifndef __SANITIZE_ADDRESS__ /* its shadow memory counts */
-	(void)setrlimit(RLIMIT_DATA, &now);
-#endif
 }
 
 /* Faults must stay deliverable, and the clock of an orphan; all else waits until the
@@ -278,7 +258,7 @@ int sc_worker_run(const struct sc_worker_args *args)
 	follow_master(args->conf);
 	if (getppid() != args->master)
 		return 0; /* it died before the line above */
-	limit_memory(args->conf);
+	sc_limit_worker(args->conf);
 	w.starved_log_us = w.idle_us - 2 * STARVED_LOG_US;
 	sc_response_init(&w.response);
 	started = start(&w, &err) == SC_OK;

@@ -33,6 +33,10 @@ struct edit {
 	bool dirty;
 	int64_t saved_us; /* monotonic; or when it began */
 	struct sc_scan_result result;
+	sc_scan_found_fn found; /* NULL: nobody wants to know */
+	void *arg;
+	int64_t *ids; /* found since it was saved */
+	size_t nids, room;
 };
 
 /* What a first look at a file says: err.status is SC_OK or why there is no identity. */
@@ -45,6 +49,7 @@ static const struct sc_identity no_identity = { 0 };
 
 static void end_edit(struct edit *e)
 {
+	free(e->ids);
 	sc_images_release(&e->images);
 	sc_slide_root_close(e->root);
 	sc_close_fd(&e->lock_fd); /* ends the lock */
@@ -68,12 +73,32 @@ static enum sc_status begin_edit(struct edit *e, const char *root, struct sc_err
 	return sc_images_load(e->path, &e->images, &st, err);
 }
 
+static void note_found(struct edit *e, const struct sc_image *im)
+{
+	if (!e->found || im->state != SC_IMAGE_OK)
+		return;
+	if (e->nids == e->room) {
+		e->room = e->room ? 2 * e->room : 64;
+		e->ids = sc_realloc_array(e->ids, e->room, sizeof(*e->ids));
+	}
+	e->ids[e->nids++] = im->id;
+}
+
+/* Who hears of an image finds it in the catalogue. */
+static void tell_found(struct edit *e)
+{
+	if (e->nids > 0)
+		e->found(e->arg, e->ids, e->nids);
+	e->nids = 0;
+}
+
 static enum sc_status finish_edit(struct edit *e, struct sc_err *err)
 {
 	if (e->dirty && sc_images_save(e->path, &e->images, err) != SC_OK)
 		return err->status;
 	e->dirty = false;
 	e->saved_us = sc_mono_us();
+	tell_found(e);
 	return SC_OK;
 }
 
@@ -155,6 +180,7 @@ static enum sc_status probe_image(struct edit *e, struct sc_image *im,
 	im->removed = false;
 	e->dirty = true;
 	e->result.changed += !is_new;
+	note_found(e, im);
 	return SC_OK;
 }
 
@@ -307,7 +333,18 @@ static void count_states(struct edit *e)
 enum sc_status sc_catalogue_scan(const char *path, const char *root,
 				 struct sc_scan_result *out, struct sc_err *err)
 {
-	AUTO_EDIT e = { .path = path, .lock_fd = -1, .images = SC_IMAGES_INIT };
+	return sc_catalogue_scan_found(path, root, NULL, NULL, out, err);
+}
+
+enum sc_status sc_catalogue_scan_found(const char *path, const char *root,
+				       sc_scan_found_fn found, void *arg,
+				       struct sc_scan_result *out, struct sc_err *err)
+{
+	AUTO_EDIT e = { .path = path,
+			.lock_fd = -1,
+			.images = SC_IMAGES_INIT,
+			.found = found,
+			.arg = arg };
 	SC_AUTO_FILES files = SC_FILES_INIT;
 	struct sc_err kept;
 

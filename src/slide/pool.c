@@ -8,7 +8,7 @@
 
 #include "slide/root.h"
 #include "slide/source.h"
-#include "slide/tiff_level.h"
+#include "slide/tiff_file.h"
 #include "slidecache/clock.h"
 #include "slidecache/hash.h"
 #include "slidecache/metrics.h"
@@ -41,6 +41,7 @@ struct sc_slide_pool {
 	int n, max;
 	struct failure failures[FAILURES];
 	unsigned next_failure;
+	struct sc_tile_memory *memory;
 };
 
 enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
@@ -56,6 +57,7 @@ enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
 		.root = r,
 		.slides = sc_alloc_array((size_t)max_open, sizeof(*p->slides)),
 		.max = max_open,
+		.memory = sc_tile_memory_new(SC_SLIDE_TILES_MAX),
 	};
 	*out = p;
 	return SC_OK;
@@ -91,6 +93,7 @@ void sc_slide_pool_free(struct sc_slide_pool *p)
 	while (p->n > 0)
 		drop_slide(p, p->n - 1);
 	free(p->slides);
+	sc_tile_memory_free(p->memory);
 	free(p);
 }
 
@@ -177,12 +180,14 @@ static enum sc_status check_geometry(const struct sc_geometry *g, struct sc_err 
 }
 
 /* Asks the sources in order. */
-static enum sc_status open_source(struct sc_slide *s, struct sc_err *err)
+static enum sc_status open_source(struct sc_slide *s, struct sc_tile_memory *memory,
+				  struct sc_err *err)
 {
 	struct sc_source_file f = {
 		.fd = s->fd,
 		.file = s->file,
 		.root = s->root,
+		.memory = memory,
 	};
 
 	for (size_t i = 0; sc_sources[i]; i++) {
@@ -214,10 +219,11 @@ static void cleanup_slide(struct sc_slide **s)
 		free_slide(*s);
 }
 
-static enum sc_status open_slide(struct sc_slide_root *root, const char *file,
+static enum sc_status open_slide(struct sc_slide_pool *p, const char *file,
 				 const struct sc_identity *want, struct sc_slide **out,
 				 struct sc_err *err)
 {
+	struct sc_slide_root *root = p->root;
 	__attribute__((cleanup(cleanup_slide))) struct sc_slide *s = sc_alloc(sizeof(*s));
 
 	*s = (struct sc_slide){ .root = root, .file = sc_strdup(file), .fd = -1 };
@@ -225,7 +231,7 @@ static enum sc_status open_slide(struct sc_slide_root *root, const char *file,
 		return err->status;
 	if (!sc_identity_equal(&s->identity, want))
 		return sc_fail(err, SC_CHANGED, "the slide's file was replaced");
-	if (open_source(s, err) != SC_OK ||
+	if (open_source(s, p->memory, err) != SC_OK ||
 	    check_identity(root, file, want, err) != SC_OK)
 		return err->status;
 	*out = s;
@@ -244,7 +250,7 @@ static enum sc_status open_new(struct sc_slide_pool *p, const char *file,
 		return sc_fail(err, failure->err.status, "%s", failure->err.text);
 	while (p->n >= p->max)
 		drop_slide(p, 0);
-	if (open_slide(p->root, file, want, out, err) != SC_OK) {
+	if (open_slide(p, file, want, out, err) != SC_OK) {
 		remember_failure(p, key, err);
 		return err->status;
 	}

@@ -5,7 +5,8 @@
  * OpenSlide's errors are sticky and its handle is useless afterwards, so every call is
  * followed by a look at them, and any error means close. Its error texts name files and
  * go to the log only. What a file claims is checked before anything of it is decoded, and
- * levels that OpenSlide 3.4.1 reads wrong go to tiff_level.c.
+ * levels that OpenSlide 3.4.1 reads wrong go to tiff_level.c. What fast_read.c can read
+ * to the same pixels does not go through OpenSlide at all.
  *
  * An index that names other files is looked through first (index_files.c). What the files
  * of its folder are, should one be a symbolic link, is not looked at: to keep a link from
@@ -19,6 +20,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "slide/fast_read.h"
 #include "slide/index_files.h"
 #include "slide/root.h"
 #include "slide/source.h"
@@ -33,11 +35,13 @@
 struct state {
 	openslide_t *osr;
 	struct sc_tiff *tiff; /* NULL unless a level needs it */
+	struct sc_fast *fast; /* NULL unless the format's levels can be read that way */
 	char *file;	      /* for log lines */
 	struct sc_geometry geometry;
 	struct sc_tiff_level tiles[SC_SLIDE_LEVELS_MAX];
 	enum sc_tiff_verdict verdict[SC_SLIDE_LEVELS_MAX];
-	unsigned directory[SC_SLIDE_LEVELS_MAX]; /* where the verdict is SC_TIFF_OWN */
+	/* Where the verdict is SC_TIFF_OWN. */
+	const struct sc_tiff_directory *directory[SC_SLIDE_LEVELS_MAX];
 };
 
 /* What the name of a format decides here. Others (Hamamatsu, MIRAX, Sakura) never decode
@@ -45,10 +49,16 @@ struct state {
  * is limited. */
 static const struct vendor {
 	const char *name;
-	bool reduced_only; /* see sc_tiff_open */
+	bool reduced_only;    /* see sc_tiff_open */
+	bool is_plain;	      /* each level is one directory, its tiles side by side */
+	bool missing_spreads; /* see struct sc_fast_slide */
 } tiff_vendors[] = {
-	{ "aperio", false },  { "generic-tiff", true }, { "leica", false },
-	{ "philips", false }, { "trestle", false },	{ "ventana", false },
+	{ .name = "aperio", .is_plain = true, .missing_spreads = true },
+	{ .name = "generic-tiff", .is_plain = true, .reduced_only = true },
+	{ .name = "leica" },
+	{ .name = "philips" },
+	{ .name = "trestle" },
+	{ .name = "ventana" },
 };
 
 /* Formats whose file names its data files, relative to itself: opened by their name. */
@@ -347,8 +357,22 @@ static void read_info(struct state *s, struct sc_slide_info *info)
 	(void)snprintf(info->vendor, sizeof(info->vendor), "%s", vendor ? vendor : "");
 }
 
-static enum sc_status inspect(struct state *s, int fd, struct sc_slide_info *info,
-			      struct sc_err *err)
+static struct sc_fast *make_fast(const struct state *s, const struct vendor *vendor,
+				 const struct sc_source_file *f)
+{
+	struct sc_fast_slide slide = { .file = f,
+				       .geometry = &s->geometry,
+				       .levels = s->tiles };
+
+	if (!vendor || !vendor->is_plain)
+		return NULL;
+	slide.reduced_only = vendor->reduced_only;
+	slide.missing_spreads = vendor->missing_spreads;
+	return sc_fast_new(&slide);
+}
+
+static enum sc_status inspect(struct state *s, const struct sc_source_file *f,
+			      struct sc_slide_info *info, struct sc_err *err)
 {
 	const char *name;
 	const struct vendor *vendor;
@@ -359,11 +383,12 @@ static enum sc_status inspect(struct state *s, int fd, struct sc_slide_info *inf
 	vendor = find_tiff_vendor(name ? name : "");
 	if (read_levels(s, err) != SC_OK || check_properties(s, err) != SC_OK ||
 	    check_tiles(s, vendor != NULL, err) != SC_OK ||
-	    judge_levels(s, vendor, fd, err) != SC_OK)
+	    judge_levels(s, vendor, f->fd, err) != SC_OK)
 		return err->status;
 	read_info(s, info);
 	if (!is_well(s))
 		return fail_open(s, err);
+	s->fast = make_fast(s, vendor, f);
 	return SC_OK;
 }
 
@@ -373,6 +398,7 @@ static void close_state(void *state)
 
 	openslide_close(s->osr);
 	sc_tiff_close(s->tiff);
+	sc_fast_free(s->fast);
 	free(s->file);
 	free(s);
 }
@@ -391,7 +417,7 @@ static enum sc_status open_state(const struct sc_source_file *f, void **state,
 		return SC_MISS;
 	s = sc_alloc(sizeof(*s));
 	*s = (struct state){ .osr = osr, .file = sc_strdup(f->file) };
-	if (inspect(s, f->fd, info, err) != SC_OK) {
+	if (inspect(s, f, info, err) != SC_OK) {
 		close_state(s);
 		return err->status;
 	}
@@ -404,14 +430,13 @@ static enum sc_status read_own(struct state *s, const struct sc_slide_region *r,
 {
 	double ds = s->geometry.downsample[r->level];
 	struct sc_tiff_window w = {
-		.directory = s->directory[r->level],
 		.x = llround((double)r->x / ds),
 		.y = llround((double)r->y / ds),
 		.width = r->width,
 		.height = r->height,
 	};
 
-	if (sc_tiff_read(s->tiff, &w, argb, err) == SC_OK)
+	if (sc_tiff_read(s->tiff, s->directory[r->level], &w, argb, err) == SC_OK)
 		return SC_OK;
 	sc_log_warning("slide %s: level %d: %s", s->file, r->level, err->text);
 	return sc_fail(err, err->status, "the slide's level %d cannot be read", r->level);
@@ -424,6 +449,8 @@ static enum sc_status read_region(void *state, const struct sc_slide_region *r,
 
 	if (s->verdict[r->level] == SC_TIFF_OWN)
 		return read_own(s, r, argb, err);
+	if (s->fast && sc_fast_read(s->fast, r, argb))
+		return SC_OK;
 	openslide_read_region(s->osr, argb, r->x, r->y, r->level, r->width, r->height);
 	if (!is_well(s))
 		return sc_fail(err, SC_UNREADABLE, "the slide's level %d cannot be read",

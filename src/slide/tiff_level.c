@@ -12,154 +12,19 @@
  */
 #include "slide/tiff_level.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <tiffio.h>
-#include <unistd.h>
 
 #include "slidecache/bytes.h"
-#include "slidecache/log.h"
 
-#define DIRECTORIES_MAX	  1024
-#define ALLOC_MAX	  (256 << 20) /* bytes of one allocation inside libtiff */
 #define TILE_PIXELS_MAX	  (16 << 20)
 #define APERIO_JP2K_YCBCR 33003
 #define APERIO_JP2K_RGB	  33005
 
-struct directory {
-	unsigned number; /* in the file */
-	uint32_t width, height, tile_width, tile_height;
-	bool openslide_decodes; /* itself, not by libtiff's RGBA call */
-	bool is_mask;
-};
-
-struct sc_tiff {
-	TIFF *tiff;
-	struct directory *directories; /* the tiled ones, as OpenSlide counts them */
-	size_t n;
-};
-
-static void log_message(const char *module, const char *fmt, va_list ap)
+/* OpenSlide 3.4.1's own conditions for decoding a tile without libtiff's RGBA call. */
+static bool openslide_decodes(const struct sc_tiff_directory *d)
 {
-	char text[512];
-
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	sc_log_debug("libtiff: %s: %s", module ? module : "", text);
-}
-
-static int log_own(TIFF *tiff, void *data, const char *module, const char *fmt,
-		   va_list ap)
-{
-	(void)tiff;
-	(void)data;
-	log_message(module, fmt, ap);
-	return 1; /* done: the global handler is not called */
-}
-
-void sc_tiff_quiet(void)
-{
-	TIFFSetErrorHandler(log_message);
-	TIFFSetWarningHandler(log_message);
-}
-
-static uint16_t field16(TIFF *tiff, uint32_t tag)
-{
-	uint16_t v = 0;
-
-	return TIFFGetFieldDefaulted(tiff, tag, &v) ? v : 0;
-}
-
-static uint32_t field32(TIFF *tiff, uint32_t tag)
-{
-	uint32_t v = 0;
-
-	return TIFFGetFieldDefaulted(tiff, tag, &v) ? v : 0;
-}
-
-/* OpenSlide 3.4.1's own conditions for decoding a tile without libtiff. */
-static bool openslide_decodes(TIFF *tiff)
-{
-	uint16_t compression = field16(tiff, TIFFTAG_COMPRESSION);
-	uint16_t photometric = field16(tiff, TIFFTAG_PHOTOMETRIC);
-
-	if (compression == APERIO_JP2K_YCBCR || compression == APERIO_JP2K_RGB)
-		return true;
-	return compression == COMPRESSION_JPEG &&
-	       field16(tiff, TIFFTAG_PLANARCONFIG) == PLANARCONFIG_CONTIG &&
-	       (photometric == PHOTOMETRIC_RGB || photometric == PHOTOMETRIC_YCBCR) &&
-	       field16(tiff, TIFFTAG_BITSPERSAMPLE) == 8 &&
-	       field16(tiff, TIFFTAG_SAMPLESPERPIXEL) == 3;
-}
-
-static void add_directory(struct sc_tiff *t, unsigned number, bool reduced_only)
-{
-	struct directory *d;
-
-	if (!TIFFIsTiled(t->tiff))
-		return;
-	if (reduced_only && number > 0 &&
-	    !(field32(t->tiff, TIFFTAG_SUBFILETYPE) & FILETYPE_REDUCEDIMAGE))
-		return;
-	t->directories = sc_realloc_array(t->directories, t->n + 1, sizeof(*d));
-	d = &t->directories[t->n++];
-	*d = (struct directory){
-		.number = number,
-		.width = field32(t->tiff, TIFFTAG_IMAGEWIDTH),
-		.height = field32(t->tiff, TIFFTAG_IMAGELENGTH),
-		.tile_width = field32(t->tiff, TIFFTAG_TILEWIDTH),
-		.tile_height = field32(t->tiff, TIFFTAG_TILELENGTH),
-		.openslide_decodes = openslide_decodes(t->tiff),
-		.is_mask = field16(t->tiff, TIFFTAG_PHOTOMETRIC) == PHOTOMETRIC_MASK,
-	};
-}
-
-/* Without mmap (m): a file that shrinks meanwhile must be an error, not a SIGBUS. Tile
- * tables on demand (O): this often looks at directories that it then never reads. */
-static TIFF *open_quietly(int fd)
-{
-	TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-	TIFF *tiff;
-
-	if (!options)
-		return NULL;
-	TIFFOpenOptionsSetMaxSingleMemAlloc(options, ALLOC_MAX);
-	TIFFOpenOptionsSetErrorHandlerExtR(options, log_own, NULL);
-	TIFFOpenOptionsSetWarningHandlerExtR(options, log_own, NULL);
-	tiff = TIFFFdOpenExt(fd, "slide", "rmO", options);
-	TIFFOpenOptionsFree(options);
-	return tiff;
-}
-
-enum sc_status sc_tiff_open(int fd, bool reduced_only, struct sc_tiff **out,
-			    struct sc_err *err)
-{
-	SC_AUTO_FD own = dup(fd);
-	struct sc_tiff *t;
-	TIFF *tiff;
-	unsigned number = 0;
-
-	if (own < 0 || lseek(own, 0, SEEK_SET) < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "the slide's file cannot be opened");
-	tiff = open_quietly(own);
-	if (!tiff)
-		return sc_fail(err, SC_UNREADABLE, "the slide is a damaged TIFF file");
-	own = -1; /* TIFFClose closes it */
-	t = sc_alloc(sizeof(*t));
-	*t = (struct sc_tiff){ .tiff = tiff };
-	do
-		add_directory(t, number, reduced_only);
-	while (++number < DIRECTORIES_MAX && TIFFReadDirectory(tiff));
-	*out = t;
-	return SC_OK;
-}
-
-void sc_tiff_close(struct sc_tiff *t)
-{
-	if (!t)
-		return;
-	TIFFClose(t->tiff);
-	free(t->directories);
-	free(t);
+	return d->compression == APERIO_JP2K_YCBCR || d->compression == APERIO_JP2K_RGB ||
+	       (d->compression == COMPRESSION_JPEG && d->is_rgb8);
 }
 
 bool sc_tiff_smaller_than_tile(const struct sc_tiff_level *l)
@@ -167,23 +32,14 @@ bool sc_tiff_smaller_than_tile(const struct sc_tiff_level *l)
 	return l->width < l->tile_width || l->height < l->tile_height;
 }
 
-static bool same_tile(const struct directory *d, const struct sc_tiff_level *l)
-{
-	return d->tile_width == l->tile_width && d->tile_height == l->tile_height;
-}
-
-static const struct directory *find_directory(const struct sc_tiff *t,
-					      const struct sc_tiff_level *l)
+static const struct sc_tiff_directory *find_directory(const struct sc_tiff *t,
+						      const struct sc_tiff_level *l)
 {
 	int twin = l->twin;
 
-	for (size_t i = 0; i < t->n; i++) {
-		const struct directory *d = &t->directories[i];
-
-		if (same_tile(d, l) && d->width == l->width && d->height == l->height &&
-		    twin-- == 0)
-			return d;
-	}
+	for (size_t i = 0; i < t->n; i++)
+		if (sc_tiff_same_level(&t->directories[i], l) && twin-- == 0)
+			return &t->directories[i];
 	return NULL;
 }
 
@@ -195,9 +51,9 @@ static bool all_decoded_by_openslide(const struct sc_tiff *t,
 	bool any = false;
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (!same_tile(&t->directories[i], l))
+		if (!sc_tiff_same_tile(&t->directories[i], l))
 			continue;
-		if (!t->directories[i].openslide_decodes)
+		if (!openslide_decodes(&t->directories[i]))
 			return false;
 		any = true;
 	}
@@ -205,101 +61,76 @@ static bool all_decoded_by_openslide(const struct sc_tiff *t,
 }
 
 enum sc_tiff_verdict sc_tiff_judge(const struct sc_tiff *t, const struct sc_tiff_level *l,
-				   unsigned *directory)
+				   const struct sc_tiff_directory **out)
 {
-	const struct directory *d = find_directory(t, l);
+	const struct sc_tiff_directory *d = find_directory(t, l);
 	bool small = sc_tiff_smaller_than_tile(l);
 
 	if (!d)
 		return !small || all_decoded_by_openslide(t, l) ? SC_TIFF_OPENSLIDE
 								: SC_TIFF_UNUSABLE;
-	if (d->is_mask)
+	if (d->photometric == PHOTOMETRIC_MASK)
 		return SC_TIFF_UNUSABLE;
-	if (!small || d->openslide_decodes)
+	if (!small || openslide_decodes(d))
 		return SC_TIFF_OPENSLIDE;
-	*directory = d->number;
+	*out = d;
 	return SC_TIFF_OWN;
 }
 
-/* The part of a tile that a window needs, in pixels of the level. */
-struct overlap {
-	int64_t x0, y0, x1, y1;
+struct reading {
+	TIFF *tiff;
+	const struct sc_tiff_directory *directory;
+	const struct sc_tiff_window *window;
+	uint32_t *raster; /* one tile, as libtiff has it */
+	uint32_t *argb;
 };
 
-static int64_t max_i64(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-static int64_t min_i64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* libtiff's A B G R in a word, rows from the bottom, to A R G B, rows from the top. */
-static void copy_tile(const struct directory *d, const uint32_t *raster,
-		      const struct overlap *o, const struct sc_tiff_window *w,
-		      uint32_t *argb)
+static void copy_tile(const struct reading *r, const struct sc_tiff_part *p)
 {
-	for (int64_t y = o->y0; y < o->y1; y++) {
+	const struct sc_tiff_directory *d = r->directory;
+	const struct sc_tiff_window *w = r->window;
+
+	for (int64_t y = p->y0; y < p->y1; y++) {
 		int64_t up = (int64_t)d->tile_height - 1 - y % d->tile_height;
 		const uint32_t *from =
-			raster + up * d->tile_width + o->x0 % d->tile_width;
-		uint32_t *to = argb + (y - w->y) * w->width + (o->x0 - w->x);
+			r->raster + up * d->tile_width + p->x0 % d->tile_width;
+		uint32_t *to = r->argb + (y - w->y) * w->width + (p->x0 - w->x);
 
-		for (int64_t i = 0; i < o->x1 - o->x0; i++)
+		for (int64_t i = 0; i < p->x1 - p->x0; i++)
 			to[i] = (from[i] & 0xff00ff00) | (from[i] & 0xff) << 16 |
 				(from[i] >> 16 & 0xff);
 	}
 }
 
-static bool read_tiles(struct sc_tiff *t, const struct directory *d,
-		       const struct sc_tiff_window *w, uint32_t *raster, uint32_t *argb)
+static bool read_part(void *context, const struct sc_tiff_part *p)
 {
-	struct overlap all = { max_i64(w->x, 0), max_i64(w->y, 0),
-			       min_i64(w->x + w->width, d->width),
-			       min_i64(w->y + w->height, d->height) };
+	const struct reading *r = context;
 
-	for (int64_t y = all.y0 / d->tile_height * d->tile_height; y < all.y1;
-	     y += d->tile_height)
-		for (int64_t x = all.x0 / d->tile_width * d->tile_width; x < all.x1;
-		     x += d->tile_width) {
-			struct overlap o = { max_i64(x, all.x0), max_i64(y, all.y0),
-					     min_i64(x + d->tile_width, all.x1),
-					     min_i64(y + d->tile_height, all.y1) };
-
-			if (!TIFFReadRGBATileExt(t->tiff, (uint32_t)x, (uint32_t)y,
-						 raster, 1))
-				return false;
-			copy_tile(d, raster, &o, w, argb);
-		}
+	if (!TIFFReadRGBATileExt(r->tiff, p->col * r->directory->tile_width,
+				 p->row * r->directory->tile_height, r->raster, 1))
+		return false;
+	copy_tile(r, p);
 	return true;
 }
 
-static const struct directory *directory_of(const struct sc_tiff *t, unsigned number)
+enum sc_status sc_tiff_read(struct sc_tiff *t, const struct sc_tiff_directory *d,
+			    const struct sc_tiff_window *w, uint32_t *argb,
+			    struct sc_err *err)
 {
-	for (size_t i = 0; i < t->n; i++)
-		if (t->directories[i].number == number)
-			return &t->directories[i];
-	return NULL;
-}
-
-enum sc_status sc_tiff_read(struct sc_tiff *t, const struct sc_tiff_window *w,
-			    uint32_t *argb, struct sc_err *err)
-{
-	const struct directory *d = directory_of(t, w->directory);
 	SC_AUTO_FREE uint32_t *raster = NULL;
 	uint64_t pixels;
 
-	if (!d || !TIFFSetDirectory(t->tiff, (tdir_t)w->directory))
-		return sc_fail(err, SC_UNREADABLE, "its TIFF directory cannot be read");
+	if (sc_tiff_select(t, d, err) != SC_OK)
+		return err->status;
 	pixels = (uint64_t)d->tile_width * d->tile_height;
 	if (d->tile_width < 1 || d->tile_height < 1 || pixels > TILE_PIXELS_MAX)
 		return sc_fail(err, SC_UNREADABLE, "its tiles are too large");
 	raster = calloc(pixels, sizeof(*raster));
 	if (!raster)
 		return sc_fail(err, SC_INTERNAL, "no memory for a tile");
-	if (!read_tiles(t, d, w, raster, argb))
+	if (!sc_tiff_each_part(d, w, read_part,
+			       &(struct reading){ t->tiff, d, w, raster, argb }))
 		return sc_fail(err, SC_UNREADABLE, "its tiles cannot be decoded");
 	return SC_OK;
 }

@@ -6,7 +6,7 @@ Every row compares slidecache with its floor (what cannot be beaten) or its peer
 runs, one after the other, the order changing each time; printed are the medians and the
 median of the pairs' ratios. Absolute figures are this machine's; ratios travel.
 
-bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold invalidate
+bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold invalidate warm yield
 """
 
 import argparse
@@ -15,7 +15,6 @@ import os
 import pathlib
 import re
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,52 +24,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import servers
 import slides
+from bench_warm import bench_warm
+from bench_yield import bench_yield
+from report import add_row, paired, print_rows, say
 from service import BUILD, Service, Web
 
 WORKERS = 4
 CONNECTIONS = 16
-ROWS = []
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def text_of_ratio(ratio):
-    return f"{ratio:.3f}" if ratio >= 0.01 else f"{ratio:.1g}"
-
-
-def add_row(what, unit, own, other_name, others, must, larger_is_better=True):
-    ratios = [a / b for a, b in zip(own, others)]
-    ratio = statistics.median(ratios)
-    met = ratio >= must if larger_is_better else ratio <= must
-    ROWS.append(
-        (
-            what,
-            f"{statistics.median(own):.4g} {unit}",
-            other_name,
-            f"{statistics.median(others):.4g} {unit}",
-            f"{text_of_ratio(ratio)} ({text_of_ratio(min(ratios))}..{text_of_ratio(max(ratios))})",
-            ("≥ " if larger_is_better else "≤ ") + f"{must:g}",
-            "yes" if met else "no",
-        )
-    )
-
-
-def print_rows():
-    head = ("what", "slidecache", "beside", "its figure", "ratio", "goal", "met")
-    widths = [max(len(r[i]) for r in [head, *ROWS]) for i in range(len(head))]
-    for row in [head, tuple("-" * w for w in widths), *ROWS]:
-        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip())
-
-
-def paired(runs, first, second):
-    """Runs both alternately, swapping who begins; returns both lists."""
-    results = ([], [])
-    for n in range(runs):
-        for which in (0, 1) if n % 2 == 0 else (1, 0):
-            results[which].append((first, second)[which]())
-    return results
 
 
 # Requests a second through lighttpd.
@@ -278,7 +238,7 @@ def bench_invalidate(backend, options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 runs of 1 s")
-    rows = ["hit", *servers.KINDS, "304", "cold", "invalidate"]
+    rows = ["hit", *servers.KINDS, "304", "cold", "invalidate", "warm", "yield"]
     parser.add_argument("rows", nargs="*", default=rows)
     options = parser.parse_args()
     options.runs, options.seconds = (3, 1) if options.quick else (7, 4)
@@ -301,6 +261,10 @@ def main():
     if "invalidate" in options.rows:
         for backend in ("embedded", *servers.KINDS):
             bench_invalidate(backend, options)
+    if "warm" in options.rows:
+        bench_warm(options)
+    if "yield" in options.rows:
+        bench_yield(options)
     print_rows()
 
 

@@ -1,46 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The two pages in headless Chromium, as lighttpd sends them, over real slides.
-
-Screenshots are left in BUILD/screenshots for people to look at.
-"""
+"""The list and the viewer in headless Chromium, as lighttpd sends them, over real slides."""
 
 import io
-import subprocess
 import time
 
 import PIL.Image
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import service
 import slides
+from browsing import LOAD_S, save_screenshot, start_browser
 from service import wait_for
-
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-]
-LOAD_S = 30
-
-
-@pytest.fixture(scope="module")
-def www():
-    """The pages with OpenSeadragon, as the build assembles them."""
-    out = service.BUILD / "www"
-    subprocess.run([service.REPO / "deploy" / "build-www", out], check=True)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -57,50 +30,6 @@ def live(www, good_files):
             running.image_id(file.name)
         running.ctl("images", "scan")
         yield running
-
-
-def start_browser(profile, *flags):
-    options = webdriver.ChromeOptions()
-    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-    browser.set_page_load_timeout(LOAD_S)
-    return browser
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """Without WebGL, which is slow in software: OpenSeadragon draws on a canvas then."""
-    browser = start_browser(tmp_path_factory.mktemp("chromium"), "--disable-3d-apis")
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def page(live, driver):
-    """Opens a path; at the end no script may have complained."""
-
-    def open_path(path):
-        driver.get_log("browser")
-        driver.get(f"http://127.0.0.1:{live.web.http.port}{path}")
-        return driver
-
-    yield open_path
-    severe = [e for e in driver.get_log("browser") if e["level"] == "SEVERE"]
-    said = [e["message"] for e in severe if not is_expected(e["message"])]
-    assert not said, "\n".join(said)
-
-
-def is_expected(message):
-    """Chromium reports each failed thumbnail of a damaged slide itself."""
-    return "/thumbnail/" in message and " 422 " in message
-
-
-def save_screenshot(driver, name):
-    folder = service.BUILD / "screenshots"
-    folder.mkdir(exist_ok=True)
-    driver.save_screenshot(str(folder / f"{name}.png"))
 
 
 def cards(driver):
@@ -268,7 +197,7 @@ def test_viewer_of_no_slide(live, driver):
 
 def test_pages_do_not_cost_a_worker(live):
     requests = live.counter("requests")
-    for path in ("/", "/viewer/1/", "/static/style.css", "/static/index.js"):
+    for path in ("/", "/viewer/1/", "/cache/", "/static/style.css", "/static/index.js"):
         reply = live.web.http.get(path)
         assert reply.status == 200 and reply.body, path
     assert live.counter("requests") == requests

@@ -124,6 +124,31 @@ static void test_holes(struct fixture *f)
 	many_free(m);
 }
 
+/* As get_many, but no counter tells of it. */
+static void test_peek(struct fixture *f)
+{
+	struct many *m = many_new(MANY, 2000);
+
+	for (size_t i = 0; i < MANY; i += 3)
+		assert_int_equal(put(f->cache, i, i), SC_OK);
+	m->items[1] = sc_bytes_str("a b");
+	assert_int_equal(sc_cache_peek_many(f->cache, VERSION, m->items, MANY, m->entries,
+					    m->each, &f->err),
+			 SC_OK);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(m->each[i], i == 1	  ? SC_INVALID
+					     : i % 3 == 0 ? found(f)
+							  : SC_MISS);
+		assert_true(is_value(sc_buf_bytes(&m->entries[i].value), i));
+		assert_int_equal(m->entries[i].value.len, m->each[i] == SC_OK ? i : 0);
+	}
+	assert_int_equal(counted(f, SC_CM_HITS), 0);
+	assert_int_equal(counted(f, SC_CM_MISSES), 0);
+	assert_int_equal(look(f->cache, 3), found(f));
+	assert_int_equal(counted(f, SC_CM_HITS), keeps(f));
+	many_free(m);
+}
+
 static void test_same_item_twice(struct fixture *f)
 {
 	struct many *m = many_new(3, 100);
@@ -446,6 +471,7 @@ static const struct cache_case cases[] = {
 	{ "none", test_none, 0 },
 	{ "set_many, get_many", test_round_trip, 0 },
 	{ "get_many with holes", test_holes, 0 },
+	{ "peek_many", test_peek, 0 },
 	{ "the same item twice", test_same_item_twice, KEEPS },
 	{ "delete_many", test_delete, 0 },
 	{ "bad among good", test_bad_among_good, 0 },

@@ -14,7 +14,7 @@ import pytest
 
 import service
 import tiff
-from service import BUILD, REPO, SLOW
+from service import BUILD, REPO, SLOW, wait_for
 
 README = (REPO / "README.md").read_text()
 IMAGE = 7  # the README's
@@ -130,7 +130,52 @@ def test_a_post_without_a_length_is_refused_by_lighttpd(site):
     assert done == "411"
 
 
-@pytest.mark.parametrize("section", ["Behind your web server", "Migrations"])
+def ended_job(site):
+    """No job of the line before is left to be done, which the next one would meet."""
+    jobs = site.live.ctl_json("jobs", "list")["jobs"]
+    return all(job["state"] in ("done", "cancelled") for job in jobs)
+
+
+def test_warming_over_http(site):
+    """The ids of jobs are those that the lines before have made."""
+    answers = []
+    for line in starting("curl", "Warming"):
+        answers.append(site.curl(line))
+        wait_for(lambda: ended_job(site), line, 30)
+    now, later, job, jobs, one, none = answers
+    assert [level["Level"] for level in json.loads(now).values()] == list(range(11))
+    assert [json.loads(text)["id"] for text in (later, one)] == [2, 3]
+    assert [j["id"] for j in json.loads(job)["jobs"]] == [3]
+    assert [j["id"] for j in json.loads(jobs)["jobs"]] == [1, 2, 3]
+    assert {j["by"] for j in json.loads(jobs)["jobs"]} == {"alice (http)"}
+    assert none == ""
+    assert [j["id"] for j in site.live.ctl_json("jobs", "list")["jobs"]] == [1, 2]
+
+
+def test_what_warming_answers(site):
+    """The README's sample has the fields of an answer, and the job's name."""
+    sample = json.loads("".join(lines("Warming", "json")))
+    (line, *_) = starting("curl", "Warming")
+    answer = json.loads(site.curl(line))
+    assert isinstance(sample.pop("job"), int)
+    assert {k: set(v) for k, v in sample.items()} == {"0": set(answer["0"])}
+
+
+def test_the_bar_of_the_readme():
+    """Is one that progress_bar.h could have made."""
+    (bar,) = re.findall(r"^```\n(.+)\n```$", sections()["Warming"], re.M)
+    pattern = (r"7 case 12\.svs +\[(#+)(-+)\] +(\d+) %  (\d+)/(\d+) tiles +(\d+)/s +"
+               r"\S+ MB  ETA +(\S+)")
+    full, empty, percent, done, planned, rate, eta = re.fullmatch(pattern, bar).groups()
+    share = int(done) / int(planned)
+    assert int(share * 100) == int(percent)
+    assert int(share * len(full + empty)) == len(full)
+    minutes, seconds = map(int, eta.split(":"))
+    left = (int(planned) - int(done)) / int(rate)
+    assert left <= minutes * 60 + seconds < left + 1
+
+
+@pytest.mark.parametrize("section", ["Behind your web server", "Migrations", "Warming"])
 def test_slidecachectl(site, section):
     for line in starting("slidecachectl", section):
         assert site.slidecachectl(line).strip(), line

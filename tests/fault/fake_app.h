@@ -113,16 +113,23 @@ void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *
 		answer_echo(rq, rs);
 }
 
-enum sc_status sc_catalogue_scan(const char *path, const char *root,
-				 struct sc_scan_result *out, struct sc_err *err)
+enum sc_status sc_catalogue_scan_found(const char *path, const char *root,
+				       sc_scan_found_fn found, void *arg,
+				       struct sc_scan_result *out, struct sc_err *err)
 {
-	(void)path, (void)root, (void)err;
+	(void)path, (void)root, (void)found, (void)arg, (void)err;
 	mark("scan-began");
 	while (access(path_in("slow-scan"), F_OK) == 0)
 		sc_sleep_us(1000);
 	mark("scanned");
 	*out = (struct sc_scan_result){ .added = 1, .total = 1 };
 	return SC_OK;
+}
+
+enum sc_status sc_catalogue_scan(const char *path, const char *root,
+				 struct sc_scan_result *out, struct sc_err *err)
+{
+	return sc_catalogue_scan_found(path, root, NULL, NULL, out, err);
 }
 
 #endif

@@ -8,6 +8,9 @@
 #include <poll.h>
 #include <sys/resource.h>
 
+#include "server/warmer.h"
+#include "slidecache/parse.h"
+
 static int setup_server(void **state)
 {
 	if (setup(state))
@@ -440,10 +443,27 @@ static void workers_inherit_the_listener_only(void **state)
 	assert_int_equal(sockets, 1);
 }
 
+static bool is_warmer(long pid)
+{
+	char path[64];
+	char name[32] = "";
+	FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	(void)fclose(f);
+	return strcmp(name, SC_WARMER_NAME "\n") == 0;
+}
+
+/* Warmers, which are always there, left out. */
 static int children_of(pid_t pid)
 {
 	char path[64];
-	char text[256];
+	char text[256] = "";
 	int n = 0;
 	FILE *f = NULL;
 
@@ -451,10 +471,16 @@ static int children_of(pid_t pid)
 		       (int)pid);
 	f = fopen(path, "r");
 	assert_non_null(f);
-	if (fgets(text, sizeof(text), f))
-		for (const char *p = text; (p = strchr(p, ' ')); p++)
-			n++;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
 	(void)fclose(f);
+	for (const char *p = text, *end = NULL; (end = strchr(p, ' ')); p = end + 1) {
+		int64_t child = 0;
+
+		assert_true(sc_parse_i64(sc_bytes_of(p, (size_t)(end - p)), 1, INT32_MAX,
+					 &child));
+		n += !is_warmer((long)child);
+	}
 	return n;
 }
 

@@ -75,6 +75,16 @@ def child_pids(pid):
         return []
 
 
+WARMER_NAME = "slidecache-warm"
+
+
+def process_name(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -281,7 +291,13 @@ class Service:
         assert not texts, "sanitizer reports:\n" + "\n".join(texts)[:20000]
 
     def worker_pids(self):
-        return child_pids(self.program.pid)
+        """And those of tasks that come and go; not of warmers."""
+        pids = child_pids(self.program.pid)
+        return [pid for pid in pids if process_name(pid) != WARMER_NAME]
+
+    def warmer_pids(self):
+        pids = child_pids(self.program.pid)
+        return [pid for pid in pids if process_name(pid) == WARMER_NAME]
 
     def log_tail(self, n=2000):
         names = ("slidecached.log", "lighttpd.log")

@@ -160,6 +160,52 @@ static void fields_are_known(void **state)
 	json_decref(empty);
 }
 
+static enum sc_status read_as(const char *type, bool forms, const char *text)
+{
+	json_t *body = NULL;
+	struct sc_err err;
+	enum sc_status status =
+		sc_body_read(type, forms, sc_bytes_str(text), &body, &err);
+
+	assert_true((status == SC_OK) == (body != NULL));
+	if (status == SC_OK && *text)
+		assert_string_equal(json_string_value(json_object_get(body, "a")), "1");
+	json_decref(body);
+	return status;
+}
+
+static void bodies_are_of_types_that_are_taken(void **state)
+{
+	static const char encoded[] = "Application/X-WWW-Form-URLencoded; charset=utf-8";
+	static const char parts[] = "multipart/form-data; boundary=b";
+	static const char part[] = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n"
+				   "1\r\n--b--\r\n";
+	static const char json[] = "{\"a\": \"1\"}";
+
+	(void)state;
+	for (int forms = 0; forms < 2; forms++) {
+		enum sc_status taken = forms ? SC_OK : SC_MEDIA_TYPE;
+
+		assert_int_equal(read_as("application/json", forms, json), SC_OK);
+		assert_int_equal(read_as("application/json", forms, ""), SC_OK);
+		assert_int_equal(read_as(NULL, forms, ""), SC_OK);
+		assert_int_equal(read_as("", forms, ""), SC_OK);
+		assert_int_equal(read_as(NULL, forms, json), SC_MEDIA_TYPE);
+		assert_int_equal(read_as("", forms, json), SC_MEDIA_TYPE);
+		assert_int_equal(read_as("text/plain", forms, json), SC_MEDIA_TYPE);
+		assert_int_equal(read_as("text/plain", forms, ""), SC_MEDIA_TYPE);
+		assert_int_equal(read_as("multipart/mixed; boundary=b", forms, part),
+				 SC_MEDIA_TYPE);
+		assert_int_equal(read_as(encoded, forms, "a=1"), taken);
+		assert_int_equal(read_as(encoded, forms, ""), taken);
+		assert_int_equal(read_as(parts, forms, part), taken);
+		assert_int_equal(read_as(parts, forms, ""), taken);
+	}
+	assert_int_equal(read_as(encoded, true, json), SC_INVALID);
+	assert_int_equal(read_as(parts, true, "a=1"), SC_INVALID);
+	assert_int_equal(read_as("application/json", true, "a=1"), SC_INVALID);
+}
+
 /* What the browser says: three headers. */
 struct page {
 	const char *site, *origin, *host;
@@ -245,6 +291,7 @@ int main(void)
 		cmocka_unit_test(bodies_are_objects),
 		cmocka_unit_test(bodies_are_not_deep),
 		cmocka_unit_test(fields_are_known),
+		cmocka_unit_test(bodies_are_of_types_that_are_taken),
 		cmocka_unit_test(own_pages_and_programs_may),
 		cmocka_unit_test(other_pages_may_not),
 	};

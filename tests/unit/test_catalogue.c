@@ -441,6 +441,66 @@ static void a_list_for_people_has_no_control_bytes(void **state)
 	assert_non_null(strstr(text, "because\\u000d"));
 }
 
+struct heard {
+	const struct fixture *f;
+	int64_t ids[16];
+	size_t n;
+	bool early; /* an image was not in the catalogue yet */
+};
+
+static void hear(void *arg, const int64_t *ids, size_t n)
+{
+	struct heard *h = arg;
+	struct sc_catalogue *c = NULL;
+	struct sc_err err;
+
+	assert_true(n > 0 && h->n + n <= COUNT_OF(h->ids));
+	assert_int_equal(sc_catalogue_open(h->f->path, &c, &err), SC_OK);
+	for (size_t i = 0; i < n; i++)
+		h->early |= !sc_catalogue_find(c, ids[i]);
+	sc_catalogue_close(c);
+	memcpy(h->ids + h->n, ids, n * sizeof(*ids));
+	h->n += n;
+}
+
+static struct heard scan_hearing(struct fixture *f)
+{
+	struct heard h = { .f = f };
+	struct sc_scan_result r;
+	struct sc_err err;
+
+	assert_int_equal(sc_catalogue_scan_found(f->path, f->root, hear, &h, &r, &err),
+			 SC_OK);
+	assert_false(h.early);
+	return h;
+}
+
+static void a_scan_says_what_is_new(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h;
+
+	catalogue_put_slide(f, "a.tiff", &sample_one_level);
+	catalogue_put_text(f, "b.tiff", "no slide");
+	catalogue_put_slide(f, "c.tiff", &sample_one_level);
+	h = scan_hearing(f);
+	assert_int_equal(h.n, 2);
+	assert_int_equal(h.ids[0], 1);
+	assert_int_equal(h.ids[1], 3);
+	assert_int_equal(scan_hearing(f).n, 0);
+	catalogue_put_slide(f, "b.tiff", &sample_one_level);
+	catalogue_put_slide(f, "c.tiff", &sample_two_levels);
+	catalogue_drop_file(f, "a.tiff");
+	h = scan_hearing(f);
+	assert_int_equal(h.n, 2);
+	assert_int_equal(h.ids[0], 2);
+	assert_int_equal(h.ids[1], 3);
+	catalogue_put_slide(f, "a.tiff", &sample_one_level);
+	h = scan_hearing(f);
+	assert_int_equal(h.n, 1);
+	assert_int_equal(h.ids[0], 1);
+}
+
 static void two_scans_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -492,6 +552,7 @@ int main(void)
 		TEST(refresh_keeps_what_it_has),
 		TEST(the_file_keeps_everything),
 		TEST(a_list_for_people_has_no_control_bytes),
+		TEST(a_scan_says_what_is_new),
 		TEST(two_scans_at_once),
 	};
 

@@ -392,6 +392,33 @@ static void overlap_must_be_smaller_than_the_tile(void **state)
 }
 
 /* Command lines: the file first, then the flags, --state-dir with its cache. */
+/* Who waits for a job has to answer before its time is over. */
+static void waiting_ends_before_the_deadline(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t want;
+	} rows[] = {
+		{ "{}", 20 },
+		{ "{\"request_timeout_s\": 22}", 20 },
+		{ "{\"request_timeout_s\": 21}", 19 },
+		{ "{\"request_timeout_s\": 2}", 0 },
+		{ "{\"request_timeout_s\": 1}", 0 },
+		{ "{\"warm\": {\"sync_limit_s\": 3600}}", 28 },
+		{ "{\"warm\": {\"sync_limit_s\": 0}}", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sc_conf *c = load(rows[i].text);
+		struct sc_err err = { SC_OK, "" };
+
+		assert_int_equal(sc_conf_finish(c, &err), SC_OK);
+		assert_int_equal(c->warm.sync_limit_s, rows[i].want);
+		sc_conf_free(c);
+	}
+}
+
 static void overrides_win_over_the_file(void **state)
 {
 	static const struct {
@@ -457,6 +484,7 @@ int main(void)
 		cmocka_unit_test(finish_derives),
 		cmocka_unit_test(finish_checks),
 		cmocka_unit_test(overlap_must_be_smaller_than_the_tile),
+		cmocka_unit_test(waiting_ends_before_the_deadline),
 		cmocka_unit_test(overrides_win_over_the_file),
 		cmocka_unit_test(the_table_is_printed),
 	};

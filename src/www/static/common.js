@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What both pages share: where the service is mounted, asking its API, saying what went
- * wrong, writing numbers. Knows nothing of slides' pages or of the viewer.
+ * What the pages share: where the service is mounted, asking its API, saying what went
+ * wrong, writing numbers. Knows nothing of the list, the viewer or the cache page.
  */
 
 /* Everything is relative to the document, so a mount below /prefix/ needs no setting. */
 const root = new URL(document.documentElement.dataset.base, document.location.href);
+root.username = ""; /* fetch() takes no address with a password in it */
+root.password = "";
 
 export const url = (path) => new URL(path, root).href;
 
@@ -45,10 +47,10 @@ async function errorOf(response) {
 	return new ApiError(text, response.status);
 }
 
-export async function get(address, signal) {
+async function request(address, options) {
 	let response;
 	try {
-		response = await fetch(address, { signal });
+		response = await fetch(address, options);
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;
@@ -58,6 +60,15 @@ export async function get(address, signal) {
 		throw await errorOf(response);
 	return response;
 }
+
+export const get = (address, signal) => request(address, { signal });
+
+/* POST, PUT and DELETE want JSON, so that no form of another site can send them. */
+export const send = (method, address, body) => request(address, {
+	method,
+	headers: { "Content-Type": "application/json" },
+	body: body === undefined ? undefined : JSON.stringify(body),
+});
 
 export async function getJSON(address, signal) {
 	const response = await get(address, signal);
@@ -79,7 +90,14 @@ export function sentence(text) {
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
+export const number = (n) => whole.format(n);
 export const count = (n, one, many) => `${whole.format(n)} ${n === 1 ? one : many}`;
+
+/* As budgets and limits are given: a MB is 2^20 bytes. */
+export function size(bytes) {
+	const power = Math.min(3, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+	return `${short.format(bytes / 1024 ** power)} ${["bytes", "kB", "MB", "GB"][power]}`;
+}
 
 /* "2,220 × 2,967 px", "20×", "0.499 µm/px", "5 planes": what is known of an image. 0 and, for
  * the objective, 1 stand for unknown. */
@@ -113,6 +131,23 @@ export function make(tag, properties, ...children) {
 	const node = Object.assign(document.createElement(tag), properties);
 	node.append(...children);
 	return node;
+}
+
+/* Brings the children of a list up to date: one for each of values, known by its key, in
+ * their order. show(node, value) fills it, or changes what it shows. */
+export function keep(parent, values, keyOf, tag, show) {
+	const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+	const nodes = values.map((value) => {
+		const key = String(keyOf(value));
+		const node = old.get(key) ?? make(tag, {});
+		node.dataset.key = key;
+		show(node, value);
+		return node;
+	});
+	const same = nodes.length === parent.children.length &&
+		nodes.every((node, i) => node === parent.children[i]);
+	if (!same)
+		parent.replaceChildren(...nodes);
 }
 
 /* Shows an error in the page's notice; retry is what its button does. */

@@ -88,6 +88,13 @@ function card(image) {
 	if (known.length)
 		item.append(make("ul", { className: "facts" },
 			...known.map((fact) => make("li", {}, fact))));
+	if (!reason)
+		item.append(make("a", {
+			className: "warm",
+			href: url(`cache/?image=${image.id}`),
+			title: "Store its tiles before anybody looks",
+			ariaLabel: `Warm ${image.name}`,
+		}, "Warm"));
 	return item;
 }
 

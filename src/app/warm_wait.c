@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for a job, see warm_wait.h. Who waits holds a byte of a lock file, which the
+ * kernel gives back whatever becomes of the worker.
+ */
+#include "app/warm_wait.h"
+
+#include "app/job_table.h"
+#include "slidecache/clock.h"
+#include "slidecache/filelock.h"
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
+
+#define SHARE	 4		    /* of the workers one in so many */
+#define MARGIN_S 2		    /* for the answer, before the master's deadline */
+#define LOOK_US	 (SC_US_PER_S / 10) /* between two looks at whether to go on */
+
+/* As long as fd is open. False: all places are taken. */
+static bool take_place(const struct sc_conf *conf, int *fd)
+{
+	uint64_t places = conf->workers > SHARE ? (uint64_t)conf->workers / SHARE : 1;
+	SC_AUTO_BUF path = SC_BUF_INIT;
+	struct sc_err err;
+
+	sc_buf_printf(&path, "%s/warm.lock", conf->state_dir);
+	if (sc_filelock_open((const char *)path.data, fd, &err) != SC_OK) {
+		sc_log_error("%s", err.text);
+		return false;
+	}
+	for (uint64_t i = 0; i < places; i++)
+		if (sc_filelock_take(*fd, i, 0, NULL, &err) == SC_OK)
+			return true;
+	return false;
+}
+
+static int64_t deadline(const struct sc_request *rq)
+{
+	const struct sc_conf *conf = rq->ctx->app->conf;
+	int64_t most = conf->request_timeout_s - MARGIN_S;
+	int64_t s = conf->warm.sync_limit_s < most ? conf->warm.sync_limit_s : most;
+
+	return rq->ctx->start_us + s * SC_US_PER_S;
+}
+
+/* Once there is something new, or a little later. A job that was forgotten meanwhile
+ * stays as it was seen last; so does one whose table is out of reach. */
+static bool look_again(struct sc_app *app, struct sc_job *job, int64_t left_us)
+{
+	int64_t us = left_us < LOOK_US ? left_us : LOOK_US;
+	struct sc_jobs *jobs = NULL;
+	struct sc_err err;
+
+	if (sc_job_table(app, &jobs, &err) != SC_OK)
+		return false;
+	sc_jobs_wait(jobs, (int)(us / 1000) + 1);
+	return sc_job_find(app, job->id, job, &err) == SC_OK;
+}
+
+enum sc_status sc_warm_wait(struct sc_request *rq, struct sc_job *job, struct sc_err *err)
+{
+	int64_t end_us = deadline(rq);
+	int64_t now_us = sc_mono_us();
+	SC_AUTO_FD fd = -1;
+
+	if (sc_job_ended(job) || now_us >= end_us || !take_place(rq->ctx->app->conf, &fd))
+		return SC_OK;
+	while (!sc_job_ended(job) && (now_us = sc_mono_us()) < end_us &&
+	       !(rq->closing && rq->closing(rq))) {
+		if (rq->peer_gone && rq->peer_gone(rq)) {
+			sc_count(SC_M_PEER_GONE, 1);
+			return sc_fail(err, SC_ABORTED, "the client went away");
+		}
+		if (!look_again(rq->ctx->app, job, end_us - now_us))
+			break;
+	}
+	return SC_OK;
+}

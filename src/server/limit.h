@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How much memory a process that opens slides may have.
+ */
+#ifndef SC_SERVER_LIMIT_H
+#define SC_SERVER_LIMIT_H
+
+#include "slidecache/conf.h"
+
+/* A slide may pass every limit and still unfold to more than the machine has. Counts
+ * anonymous memory only: LMDB's maps are shared and files. Who is over it fails to
+ * allocate, which costs a request or this process, never its neighbours. */
+void sc_limit_worker(const struct sc_conf *conf);
+/* The same for one that renders with threads, each with the slide open. */
+void sc_limit_warmer(const struct sc_conf *conf);
+
+#endif

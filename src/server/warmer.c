@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The warmer's loop, see warmer.h. What it opens for a job is closed after it, so between
+ * two jobs it is as small as at first.
+ *
+ * SIGTERM ends it at once while it waits. During a job it makes the next report say that
+ * the run is to stop, so that the job is given back in order; a clock ends who does not
+ * get that far. SIGKILL at any moment is no harm: the job's lock goes with the process.
+ */
+#include "warmer.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "limit.h"
+#include "slidecache/app.h"
+#include "slidecache/clock.h"
+#include "slidecache/log.h"
+
+#define WAIT_MS	 5000
+#define RETRY_US (5 * SC_US_PER_S) /* the table is out of reach */
+#define STOP_S	 3
+
+static volatile sig_atomic_t busy;     /* between two looks at stopping */
+static volatile sig_atomic_t stopping; /* SIGTERM came */
+
+static void stop(int sig)
+{
+	if (!busy || sig == SIGALRM)
+		_exit(0);
+	stopping = 1;
+	(void)alarm(STOP_S);
+}
+
+static void take_signals(void)
+{
+	struct sigaction act = { .sa_handler = stop };
+
+	(void)sigaction(SIGTERM, &act, NULL);
+	(void)sigaction(SIGINT, &act, NULL);
+	(void)sigaction(SIGALRM, &act, NULL);
+}
+
+/* A job that is run. */
+struct run {
+	struct sc_jobs *jobs;
+	struct sc_job *job;
+	bool cancelled;
+	bool lost;   /* the table was replaced */
+	bool silent; /* the table was out of reach, and that was said */
+};
+
+static bool report(void *arg, const struct sc_warm_progress *p)
+{
+	struct run *r = arg;
+	struct sc_err err;
+	enum sc_status status = sc_jobs_report(r->jobs, r->job, p, &r->cancelled, &err);
+
+	r->lost = status == SC_NOT_FOUND;
+	if (status && !r->lost && !r->silent)
+		sc_log_warning("job %lld: its progress is not noted: %s",
+			       (long long)r->job->id, err.text);
+	r->silent = status != SC_OK;
+	return !r->cancelled && !r->lost && !stopping;
+}
+
+static void say_begin(const struct sc_job *job)
+{
+	const struct sc_warm_request *want = &job->want;
+
+	sc_log_info("job %lld: %s image %lld, plane %lld/%lld, up to %.1f MB, for %s",
+		    (long long)job->id,
+		    job->progress.busy_us > 0 ? "goes on with" : "warms",
+		    (long long)want->image, (long long)want->z, (long long)want->frame,
+		    (double)want->budget_bytes / 1e6, job->by);
+}
+
+static void say_done(const struct sc_job *job)
+{
+	const struct sc_warm_progress *p = &job->progress;
+
+	sc_log_info("job %lld: done: %lld tiles stored, %.1f MB, %lld were there, %.1f s",
+		    (long long)job->id, (long long)p->tiles, (double)p->bytes / 1e6,
+		    (long long)p->skipped_tiles, (double)p->busy_us / 1e6);
+	if (p->failed_tiles > 0)
+		sc_log_warning("job %lld: %lld tiles failed: %s", (long long)job->id,
+			       (long long)p->failed_tiles, p->failure);
+}
+
+static enum sc_status warm(const struct sc_conf *conf, struct run *r, struct sc_err *err)
+{
+	struct sc_app_warmer *w = NULL;
+	enum sc_status status = sc_app_warmer_open(conf, &w, err);
+
+	if (status == SC_OK)
+		status = sc_app_warm(w, &r->job->want, 0, &r->job->progress, report, r,
+				     err);
+	sc_app_warmer_close(w);
+	(void)malloc_trim(0);
+	return status;
+}
+
+static void end(const struct run *r, enum sc_job_state state, const char *reason)
+{
+	struct sc_err err;
+
+	if (sc_jobs_end(r->jobs, r->job, state, reason, &r->job->progress, &err) != SC_OK)
+		sc_log_warning("job %lld: its end is not noted: %s",
+			       (long long)r->job->id, err.text);
+}
+
+static void end_done(const struct run *r)
+{
+	const struct sc_warm_progress *p = &r->job->progress;
+	char reason[sizeof(r->job->reason)] = "";
+
+	if (p->failed_tiles > 0)
+		(void)snprintf(reason, sizeof(reason), "%lld tiles failed: %s",
+			       (long long)p->failed_tiles, p->failure);
+	say_done(r->job);
+	end(r, SC_JOB_DONE, reason);
+}
+
+static void end_failed(const struct run *r, const struct sc_err *why)
+{
+	r->job->failure = why->status;
+	sc_log_warning("job %lld: failed: %s", (long long)r->job->id, why->text);
+	end(r, SC_JOB_FAILED, why->text);
+}
+
+/* Closing the table gives it back. */
+static void leave(const struct run *r)
+{
+	struct sc_err err;
+	bool cancelled = false;
+
+	sc_log_info("job %lld: goes on after the restart", (long long)r->job->id);
+	SC_IGNORE(sc_jobs_report(r->jobs, r->job, &r->job->progress, &cancelled,
+				 &err)); /* then with what was noted before */
+}
+
+static void run_job(const struct sc_conf *conf, struct sc_jobs *jobs, struct sc_job *job)
+{
+	struct run r = { .jobs = jobs, .job = job };
+	struct sc_err err = { SC_OK, "" };
+	enum sc_status status = SC_OK;
+
+	say_begin(job);
+	status = warm(conf, &r, &err);
+	if (r.lost)
+		sc_log_warning("job %lld: is in the table no more", (long long)job->id);
+	else if (status == SC_OK)
+		end_done(&r);
+	else if (status != SC_ABORTED)
+		end_failed(&r, &err);
+	else if (r.cancelled) {
+		sc_log_info("job %lld: cancelled", (long long)job->id);
+		end(&r, SC_JOB_CANCELLED, "");
+	} else {
+		leave(&r);
+	}
+}
+
+static void loop(const struct sc_conf *conf, struct sc_jobs *jobs)
+{
+	struct sc_job job;
+	struct sc_err err;
+	bool said = false;
+
+	for (;;) {
+		busy = 1;
+		enum sc_status status = sc_jobs_take(jobs, &job, &err);
+		if (status == SC_OK)
+			run_job(conf, jobs, &job);
+		busy = 0;
+		if (stopping)
+			return;
+		if (status == SC_MISS)
+			sc_jobs_wait(jobs, WAIT_MS);
+		bool failed = status && status != SC_MISS;
+		if (failed && !said)
+			sc_log_error("no job can be taken: %s", err.text);
+		if (failed)
+			sc_sleep_us(RETRY_US);
+		said = failed;
+	}
+}
+
+static struct sc_jobs *open_jobs(const struct sc_conf *conf)
+{
+	struct sc_jobs *jobs = NULL;
+	struct sc_err err;
+	bool said = false;
+
+	while (sc_app_jobs_open(conf, &jobs, &err) != SC_OK) {
+		if (!said)
+			sc_log_error("no job can be taken: %s", err.text);
+		said = true;
+		sc_sleep_us(RETRY_US);
+	}
+	return jobs;
+}
+
+_Noreturn void sc_warmer_run(const struct sc_conf *conf)
+{
+	struct sc_jobs *jobs = NULL;
+
+	(void)prctl(PR_SET_NAME, SC_WARMER_NAME);
+	take_signals();
+	sc_limit_warmer(conf);
+	jobs = open_jobs(conf);
+	loop(conf, jobs);
+	sc_jobs_close(jobs);
+	_exit(0); /* a thread may still render what nobody waits for any more */
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Talking to the stores. One that is out of reach, or busy, is asked again until it
+ * answers, the caller's patience ends, or the run is to stop. Meanwhile the caller is
+ * told so.
+ */
+#include "slidecache/clock.h"
+#include "warm/run.h"
+
+#define PAUSE_MIN_MS 100
+#define PAUSE_MAX_MS 1000
+
+/* Since when there is no answer. */
+struct wait {
+	int64_t since_us; /* 0: there was one */
+	int64_t pause_ms;
+};
+
+static bool is_impatient(const struct sc_warm_run *r, const struct wait *w)
+{
+	int64_t patience = r->tools->patience_us;
+
+	return patience > 0 && sc_mono_us() - w->since_us >= patience;
+}
+
+/* err: why there is no answer. SC_OK: ask again. */
+static enum sc_status wait_for_store(struct sc_warm_run *r, struct wait *w,
+				     struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (w->since_us == 0)
+		*w = (struct wait){ sc_mono_us(), PAUSE_MIN_MS };
+	r->disturbed = true;
+	if (is_impatient(r, w)) {
+		err->status = SC_UNAVAILABLE;
+		return SC_UNAVAILABLE;
+	}
+	r->p->waiting = true;
+	status = sc_warm_tell(r, err);
+	if (!status)
+		status = sc_warm_pause(r, w->pause_ms, err);
+	w->pause_ms = w->pause_ms * 2 < PAUSE_MAX_MS ? w->pause_ms * 2 : PAUSE_MAX_MS;
+	return status;
+}
+
+static void note_answer(struct sc_warm_run *r, struct wait *w)
+{
+	r->p->waiting = false;
+	w->since_us = 0;
+}
+
+enum sc_status sc_warm_versions(struct sc_warm_run *r, char out[SC_PLAN_VERSION_MAX + 1],
+				struct sc_err *err)
+{
+	char image[SC_VERSION_NAME_MAX + 1], text[SC_VERSION_TEXT_MAX + 1];
+	const char *names[] = { "tiles", image };
+	struct wait w = { 0, 0 };
+	struct sc_version now[2];
+
+	sc_version_image_name(r->im->id, image);
+	for (;;) {
+		enum sc_status status =
+			sc_versions_get(r->tools->versions, names, 2, now, err);
+
+		if (status == SC_OK)
+			break;
+		if (status == SC_NOT_FOUND)
+			return sc_fail(
+				err, SC_UNAVAILABLE,
+				"\"tiles\" is not versioned, so no tile is cached: "
+				"slidecachectl start tiles");
+		status = wait_for_store(r, &w, err);
+		if (status)
+			return status;
+	}
+	note_answer(r, &w);
+	sc_version_text(now, 2, text);
+	memcpy(out, text, SC_PLAN_VERSION_MAX + 1);
+	return SC_OK;
+}
+
+/* What was asked for in one go, and the numbers of those without an answer. */
+struct open {
+	size_t n;
+	size_t at[SC_WARM_BLOCK_TILES];
+};
+
+static struct open all_of(size_t n)
+{
+	struct open o = { .n = n };
+
+	for (size_t i = 0; i < n; i++)
+		o.at[i] = i;
+	return o;
+}
+
+/* The k-th of these has no answer: it moves up behind those that are kept. */
+static void keep(struct open *o, size_t *kept, size_t k)
+{
+	o->at[(*kept)++] = o->at[k];
+}
+
+static bool is_answer(enum sc_status status)
+{
+	return status == SC_OK || status == SC_MISS || status == SC_INVALID ||
+	       status == SC_TOO_LARGE;
+}
+
+/* Looks for those that are open, and leaves open what has no answer: err says why. */
+static void peek_open(struct sc_warm_run *r, struct open *o, struct sc_err *err)
+{
+	struct sc_entry entries[SC_WARM_BLOCK_TILES];
+	struct sc_bytes items[SC_WARM_BLOCK_TILES];
+	enum sc_status each[SC_WARM_BLOCK_TILES];
+	size_t kept = 0;
+
+	for (size_t k = 0; k < o->n; k++) {
+		entries[k] = (struct sc_entry)SC_ENTRY_INIT;
+		items[k] = sc_bytes_str(r->plans[o->at[k]].text);
+	}
+	SC_IGNORE(sc_cache_peek_many(r->tools->cache, r->version, items, o->n, entries,
+				     each, err)); /* each[] says it */
+	for (size_t k = 0; k < o->n; k++) {
+		if (!is_answer(each[k]))
+			keep(o, &kept, k);
+		else if (each[k] == SC_OK)
+			r->found[o->at[k]] = sc_cache_entry_bytes(
+				r->tools->cache, r->version, items[k], entries[k].mime,
+				entries[k].value.len);
+		sc_entry_release(&entries[k]);
+	}
+	o->n = kept;
+}
+
+enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
+{
+	struct open o = all_of((size_t)n);
+	struct wait w = { 0, 0 };
+
+	memset(r->found, 0, sizeof(r->found));
+	while (o.n > 0) {
+		size_t before = o.n;
+		enum sc_status status = SC_OK;
+
+		peek_open(r, &o, err);
+		if (o.n < before)
+			note_answer(r, &w);
+		status = o.n > 0 ? wait_for_store(r, &w, err) : SC_OK;
+		if (status)
+			return status;
+	}
+	note_answer(r, &w);
+	return SC_OK;
+}
+
+static void store_open(struct sc_warm_run *r, const struct sc_cache_value *values,
+		       struct open *o, enum sc_status *each, struct sc_err *err)
+{
+	struct sc_cache_value some[SC_WARM_BLOCK_TILES];
+	enum sc_status answers[SC_WARM_BLOCK_TILES];
+	size_t kept = 0;
+
+	for (size_t k = 0; k < o->n; k++)
+		some[k] = values[o->at[k]];
+	SC_IGNORE(sc_cache_set_many(r->tools->cache, r->version, some, o->n, answers,
+				    err)); /* answers[] says it */
+	for (size_t k = 0; k < o->n; k++) {
+		each[o->at[k]] = answers[k];
+		if (!is_answer(answers[k]))
+			keep(o, &kept, k);
+	}
+	o->n = kept;
+}
+
+enum sc_status sc_warm_store(struct sc_warm_run *r, const struct sc_cache_value *values,
+			     size_t n, enum sc_status *each, struct sc_err *err)
+{
+	struct open o = all_of(n);
+	struct wait w = { 0, 0 };
+
+	while (o.n > 0) {
+		size_t before = o.n;
+		enum sc_status status = SC_OK;
+
+		store_open(r, values, &o, each, err);
+		if (o.n < before)
+			note_answer(r, &w);
+		status = o.n > 0 ? wait_for_store(r, &w, err) : SC_OK;
+		if (status)
+			return status;
+	}
+	note_answer(r, &w);
+	return SC_OK;
+}
