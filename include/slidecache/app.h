@@ -80,7 +80,7 @@ void sc_app_warmer_close(struct sc_app_warmer *w);
  * there. Also SC_NOT_FOUND: no such image. */
 SC_MUST enum sc_status sc_app_warm(struct sc_app_warmer *w,
 				   const struct sc_warm_request *want,
-				   int64_t patience_us, struct sc_warm_progress *p,
+				   int64_t patience_us, struct sc_warm_progress *out,
 				   sc_warm_report_fn report, void *arg,
 				   struct sc_err *err);
 /* Opens the jobs of the configuration: the one place that knows their file. */

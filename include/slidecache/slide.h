@@ -4,15 +4,15 @@
  * bounded pool of open ones. The only place that includes OpenSlide and libtiff.
  *
  * A pool, its slides and everything read from them belong to one process: open it after
- * fork. One thread at a time; other pools may be in use in other threads.
+ * fork. One thread: another one has a root and a pool of its own.
  *
  * Right pixels: sc_slide_get and sc_slide_read both compare the file's identity with the
  * one that the caller has put into its keys, before and after each read, and answer
  * SC_CHANGED (dropping handle and pixels) when it differs. A slide that failed once is
  * closed: OpenSlide's errors are sticky.
  *
- * Pixels are always those that openslide_read_region gives. Most tiles of JPEG-tiled TIFF
- * slides (Aperio, generic) are decoded here all the same, which takes a third of the
+ * Pixels are those of openslide_read_region, where it is right. Most tiles of JPEG-tiled
+ * TIFF slides (Aperio, generic) are decoded here all the same, which takes a third of the
  * time: a pool keeps the stored tiles that it decoded last, SC_SLIDE_TILES_MAX bytes of
  * them for all its slides, so that neighbouring regions decode each once.
  * SC_M_TILES_DECODED counts.

@@ -153,11 +153,11 @@ static enum sc_status find_image(struct sc_app_warmer *w, int64_t id,
 }
 
 enum sc_status sc_app_warm(struct sc_app_warmer *w, const struct sc_warm_request *want,
-			   int64_t patience_us, struct sc_warm_progress *p,
+			   int64_t patience_us, struct sc_warm_progress *out,
 			   sc_warm_report_fn report, void *arg, struct sc_err *err)
 {
 	struct patience wait = { .end_us = patience_us ? sc_mono_us() + patience_us : 0,
-				 .progress = p,
+				 .progress = out,
 				 .report = report,
 				 .arg = arg };
 	const struct sc_image *im = NULL;
@@ -172,5 +172,5 @@ enum sc_status sc_app_warm(struct sc_app_warmer *w, const struct sc_warm_request
 					     .patience_us = patience_us };
 	if (sc_warm_check(&tools, im, want, err) != SC_OK)
 		return err->status;
-	return sc_warm_run(&tools, im, want, p, report, arg, err);
+	return sc_warm_run(&tools, im, want, out, report, arg, err);
 }

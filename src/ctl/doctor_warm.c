@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doctor: warming. Whether what is warmed can stay, whether an answer is waited for
- * longer than a request may take, and whether the table of jobs can be read.
+ * doctor: warming. Whether what is warmed can stay, and whether the table of jobs can be
+ * read.
  */
 #include "ctl/doctor.h"
 
@@ -27,18 +27,6 @@ static void check_room(struct sc_doctor *d)
 			       "warm.on_scan_mb is %lld, tiles_cache has room for %lld "
 			       "MB: the first slide would throw itself out",
 			       warmed, (long long)tiles->max_size_mb);
-}
-
-/* The answer then comes sooner than the configuration says. */
-static void check_wait(struct sc_doctor *d)
-{
-	if (d->conf->warm.sync_limit_s >= d->conf->request_timeout_s)
-		sc_doctor_warn(d,
-			       "set request_timeout_s higher, or warm.sync_limit_s lower",
-			       "warm.sync_limit_s is %lld, but no request takes longer "
-			       "than request_timeout_s, %lld",
-			       (long long)d->conf->warm.sync_limit_s,
-			       (long long)d->conf->request_timeout_s);
 }
 
 static void count_jobs(struct sc_doctor *d, const struct sc_job *jobs, size_t n)
@@ -84,6 +72,5 @@ static void check_jobs(struct sc_doctor *d)
 void sc_doctor_warm(struct sc_doctor *d)
 {
 	check_room(d);
-	check_wait(d);
 	check_jobs(d);
 }

@@ -44,7 +44,7 @@ struct pool {
 	struct sc_slot *shared; /* one a worker */
 	struct sc_task tasks[TASKS_MAX];
 	int ntasks;
-	char warmers[SC_WARMERS_MAX][16]; /* their names */
+	char warmers[SC_WARMERS_MAX][24]; /* their names */
 	int signals;			  /* signalfd */
 	int ready[2]; /* a worker writes a byte when it serves; -1 once one did */
 	pid_t master;

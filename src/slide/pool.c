@@ -225,15 +225,18 @@ static enum sc_status open_slide(struct sc_slide_pool *p, const char *file,
 {
 	struct sc_slide_root *root = p->root;
 	__attribute__((cleanup(cleanup_slide))) struct sc_slide *s = sc_alloc(sizeof(*s));
+	enum sc_status status;
 
 	*s = (struct sc_slide){ .root = root, .file = sc_strdup(file), .fd = -1 };
-	if (sc_slide_root_read(root, file, &s->identity, &s->fd, err) != SC_OK)
-		return err->status;
-	if (!sc_identity_equal(&s->identity, want))
+	status = sc_slide_root_read(root, file, &s->identity, &s->fd, err);
+	if (!status && !sc_identity_equal(&s->identity, want))
 		return sc_fail(err, SC_CHANGED, "the slide's file was replaced");
-	if (open_source(s, p->memory, err) != SC_OK ||
-	    check_identity(root, file, want, err) != SC_OK)
-		return err->status;
+	if (!status)
+		status = open_source(s, p->memory, err);
+	if (!status)
+		status = check_identity(root, file, want, err);
+	if (status)
+		return status;
 	*out = s;
 	s = NULL;
 	return SC_OK;

@@ -32,15 +32,17 @@ bool sc_tiff_smaller_than_tile(const struct sc_tiff_level *l)
 	return l->width < l->tile_width || l->height < l->tile_height;
 }
 
-static const struct sc_tiff_directory *find_directory(const struct sc_tiff *t,
-						      const struct sc_tiff_level *l)
+static bool find_directory(const struct sc_tiff *t, const struct sc_tiff_level *l,
+			   const struct sc_tiff_directory **out)
 {
 	int twin = l->twin;
 
-	for (size_t i = 0; i < t->n; i++)
-		if (sc_tiff_same_level(&t->directories[i], l) && twin-- == 0)
-			return &t->directories[i];
-	return NULL;
+	for (size_t i = 0; i < t->n; i++) {
+		*out = &t->directories[i];
+		if (sc_tiff_same_level(*out, l) && twin-- == 0)
+			return true;
+	}
+	return false;
 }
 
 /* For levels that are put together of several directories (Leica) or whose stated size
@@ -63,10 +65,10 @@ static bool all_decoded_by_openslide(const struct sc_tiff *t,
 enum sc_tiff_verdict sc_tiff_judge(const struct sc_tiff *t, const struct sc_tiff_level *l,
 				   const struct sc_tiff_directory **out)
 {
-	const struct sc_tiff_directory *d = find_directory(t, l);
+	const struct sc_tiff_directory *d;
 	bool small = sc_tiff_smaller_than_tile(l);
 
-	if (!d)
+	if (!find_directory(t, l, &d))
 		return !small || all_decoded_by_openslide(t, l) ? SC_TIFF_OPENSLIDE
 								: SC_TIFF_UNUSABLE;
 	if (d->photometric == PHOTOMETRIC_MASK)

@@ -76,11 +76,9 @@ static void make_youngest(struct sc_tile_memory *m, struct tile *t)
 	m->youngest = t;
 }
 
-static void forget(struct sc_tile_memory *m, struct tile **link)
+static void forget(struct sc_tile_memory *m, struct tile *t)
 {
-	struct tile *t = *link;
-
-	*link = t->chained;
+	*find_link(m, &t->key) = t->chained;
 	take_from_list(m, t);
 	m->used -= t->bytes;
 	free(t);
@@ -103,19 +101,17 @@ uint32_t *sc_tile_memory_add(struct sc_tile_memory *m, const struct sc_tile_key 
 {
 	size_t bytes;
 	struct tile *t;
-	struct tile **link;
 
 	if (__builtin_mul_overflow(pixels, sizeof(*t->pixels), &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(*t), &bytes) || bytes > m->max)
 		return NULL;
 	while (m->used > m->max - bytes)
-		forget(m, find_link(m, &m->oldest->key));
+		forget(m, m->oldest);
 	t = malloc(bytes);
 	if (!t)
 		return NULL;
 	*t = (struct tile){ .key = *key, .bytes = bytes };
-	link = find_link(m, key);
-	*link = t;
+	*find_link(m, key) = t;
 	make_youngest(m, t);
 	m->used += bytes;
 	return t->pixels;
@@ -123,10 +119,10 @@ uint32_t *sc_tile_memory_add(struct sc_tile_memory *m, const struct sc_tile_key 
 
 void sc_tile_memory_remove(struct sc_tile_memory *m, const struct sc_tile_key *key)
 {
-	struct tile **link = find_link(m, key);
+	struct tile *t = *find_link(m, key);
 
-	if (*link)
-		forget(m, link);
+	if (t)
+		forget(m, t);
 }
 
 void sc_tile_memory_drop(struct sc_tile_memory *m, uint64_t owner)
@@ -136,7 +132,7 @@ void sc_tile_memory_drop(struct sc_tile_memory *m, uint64_t owner)
 	for (struct tile *t = m->oldest; t; t = next) {
 		next = t->younger;
 		if (t->key.owner == owner)
-			forget(m, find_link(m, &t->key));
+			forget(m, t);
 	}
 }
 
@@ -145,6 +141,6 @@ void sc_tile_memory_free(struct sc_tile_memory *m)
 	if (!m)
 		return;
 	while (m->oldest)
-		forget(m, find_link(m, &m->oldest->key));
+		forget(m, m->oldest);
 	free(m);
 }

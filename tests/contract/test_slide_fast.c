@@ -25,93 +25,14 @@
 #define REGIONS	 200 /* a level */
 #define SIDE_MAX 300
 
-static const struct jpeg_slide made[] = {
-	{ .file = "aperio-256.svs",
-	  .is_aperio = true,
-	  .sampling = 2,
-	  .seed = 1,
-	  .levels = 3,
-	  .level = { { 1200, 800, 256, 256 },
-		     { 300, 200, 256, 256 },
-		     { 75, 50, 256, 256 } } },
-	{ .file = "aperio-240-odd.svs",
-	  .is_aperio = true,
-	  .sampling = 2,
-	  .seed = 2,
-	  .levels = 3,
-	  .level = { { 1203, 797, 240, 240 },
-		     { 300, 199, 240, 240 },
-		     { 75, 49, 240, 240 } } },
-	{ .file = "aperio-rgb.svs",
-	  .is_aperio = true,
-	  .is_rgb = true,
-	  .seed = 3,
-	  .levels = 2,
-	  .level = { { 1000, 700, 240, 240 }, { 500, 350, 240, 240 } } },
-	{ .file = "generic-512.tiff",
-	  .mode = "w8",
-	  .sampling = 1,
-	  .seed = 4,
-	  .levels = 3,
-	  .level = { { 1301, 1100, 512, 512 },
-		     { 650, 550, 512, 512 },
-		     { 325, 275, 512, 512 } } },
-	{ .file = "generic-rgb-oblong.tiff",
-	  .is_rgb = true,
-	  .seed = 5,
-	  .levels = 2,
-	  .level = { { 900, 640, 128, 64 }, { 450, 320, 64, 128 } } },
-	{ .file = "generic-whole-tiles.tiff",
-	  .sampling = 2,
-	  .tables_in_tiles = true,
-	  .seed = 6,
-	  .levels = 2,
-	  .level = { { 640, 640, 64, 64 }, { 160, 160, 64, 64 } } },
-	{ .file = "smaller-than-a-tile.tiff",
-	  .sampling = 2,
-	  .seed = 7,
-	  .levels = 2,
-	  .level = { { 100, 60, 256, 256 }, { 50, 30, 128, 128 } } },
-	{ .file = "lacks-a-tile.tiff",
-	  .sampling = 2,
-	  .lacks_a_tile = true,
-	  .seed = 8,
-	  .levels = 2,
-	  .level = { { 512, 512, 128, 128 }, { 256, 256, 128, 128 } } },
-	{ .file = "lacks-a-tile.svs",
-	  .is_aperio = true,
-	  .sampling = 2,
-	  .lacks_a_tile = true,
-	  .seed = 9,
-	  .levels = 3,
-	  .level = { { 1024, 1024, 128, 128 },
-		     { 512, 512, 128, 128 },
-		     { 256, 256, 128, 128 } } },
-	{ .file = "two-of-a-size.tiff",
-	  .sampling = 2,
-	  .seed = 10,
-	  .levels = 3,
-	  .level = { { 512, 512, 128, 128 },
-		     { 256, 256, 128, 128 },
-		     { 256, 256, 128, 128 } } },
-	{ .file = "large.tiff",
-	  .sampling = 2,
-	  .seed = 11,
-	  .levels = 2,
-	  .level = { { 9001, 520, 256, 256 }, { 6000, 346, 256, 256 } } },
-};
-
 /* Stands before OpenSlide's function and counts: the source calls it after each thing
  * that it asks of OpenSlide, so not at all after a region that it read itself. */
-static int asked;
+static _Thread_local int asked;
+static const char *(*real_get_error)(openslide_t *);
 const char *openslide_get_error(openslide_t *osr)
 {
-	static const char *(*real)(openslide_t *);
-
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "openslide_get_error");
 	asked++;
-	return real(osr);
+	return real_get_error(osr);
 }
 
 /* One slide, opened by the source itself and by OpenSlide. */
@@ -229,11 +150,11 @@ static void compare_level(struct both *b, int level, int regions)
 static void same_words_on_made_slides(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(made); i++) {
-		struct both b = open_both(made[i].file);
+	for (size_t i = 0; i < JPEG_SLIDES; i++) {
+		struct both b = open_both(jpeg_slides[i].file);
 
-		assert_int_equal(b.info.geometry.levels, made[i].levels);
-		for (int k = 0; k < made[i].levels; k++)
+		assert_int_equal(b.info.geometry.levels, jpeg_slides[i].levels);
+		for (int k = 0; k < jpeg_slides[i].levels; k++)
 			compare_level(&b, k, REGIONS);
 		close_both(&b);
 	}
@@ -319,14 +240,14 @@ static void read_in_pieces(struct both *b, int level)
 static void each_tile_is_decoded_once(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(made); i++) {
-		struct both b = open_both(made[i].file);
+	for (size_t i = 0; i < JPEG_SLIDES; i++) {
+		struct both b = open_both(jpeg_slides[i].file);
 		uint64_t before = sc_metric_value(SC_M_TILES_DECODED);
 
-		if (!made[i].lacks_a_tile) {
+		if (!jpeg_slides[i].lacks_a_tile) {
 			read_in_pieces(&b, 0);
 			assert_int_equal(sc_metric_value(SC_M_TILES_DECODED) - before,
-					 tiles_of(&made[i].level[0]));
+					 tiles_of(&jpeg_slides[i].level[0]));
 			assert_int_equal(b.asked, 0);
 		}
 		close_both(&b);
@@ -408,7 +329,7 @@ static void a_damaged_tile_is_an_error(void **state)
 	struct sc_err err;
 	uint64_t at, len;
 
-	write_made("swap.tiff", &made[5]);
+	write_made("swap.tiff", &jpeg_slides[5]);
 	at = jpeg_slide_find(path, 0, 11, &len);
 	overwrite("swap.tiff", at, "no JPEG data", 12);
 	for (int round = 0; round < 3; round++) {
@@ -439,7 +360,7 @@ static void a_refused_tile_is_openslides(void **state)
 	struct both b;
 
 	(void)state;
-	write_made("swap.tiff", &made[5]);
+	write_made("swap.tiff", &jpeg_slides[5]);
 	jpeg_slide_make_progressive(path, 0, 11);
 	b = open_both("swap.tiff");
 	for (size_t i = 0; i < COUNT_OF(regions); i++)
@@ -462,7 +383,7 @@ static void damage_anywhere_in_a_tile(void **state)
 		unsigned char byte = (unsigned char)random_below(256);
 		struct both b;
 
-		write_made("swap.tiff", &made[round % 2 ? 5 : 0]);
+		write_made("swap.tiff", &jpeg_slides[round % 2 ? 5 : 0]);
 		at = jpeg_slide_find(path, 0, 0, &len);
 		overwrite("swap.tiff", at + (uint64_t)random_below((int64_t)len), &byte,
 			  1);
@@ -476,13 +397,13 @@ static void damage_anywhere_in_a_tile(void **state)
 /* Tiles of what the file was are not tiles of what it is. */
 static void replaced_files_show_their_own_pixels(void **state)
 {
-	struct jpeg_slide other = made[5];
+	struct jpeg_slide other = jpeg_slides[5];
 	struct sc_slide_region r = { 0, 10, 10, 100, 100 };
 	struct sc_pixels p = SC_PIXELS_INIT, first;
 	struct sc_slide *s;
 	struct sc_err err;
 
-	write_made("swap.tiff", &made[5]);
+	write_made("swap.tiff", &jpeg_slides[5]);
 	first = slides_read(slides_get(*state, "swap.tiff"), &r, RED);
 	for (int round = 0; round < 10; round++) {
 		s = slides_get(*state, "swap.tiff");
@@ -494,7 +415,7 @@ static void replaced_files_show_their_own_pixels(void **state)
 		assert_memory_not_equal(p.rgbx, first.rgbx, 4 * 100 * 100);
 		sc_pixels_release(&p);
 		s = slides_get(*state, "swap.tiff");
-		write_made("swap.tiff", &made[5]);
+		write_made("swap.tiff", &jpeg_slides[5]);
 		assert_int_equal(sc_slide_read(s, &r, NULL, &p, &err), SC_CHANGED);
 		p = slides_read(slides_get(*state, "swap.tiff"), &r, RED);
 		assert_memory_equal(p.rgbx, first.rgbx, 4 * 100 * 100);
@@ -510,7 +431,7 @@ static void changed_in_place_is_seen(void **state)
 	struct sc_slide *s;
 	struct sc_err err;
 
-	write_made("swap.tiff", &made[5]);
+	write_made("swap.tiff", &jpeg_slides[5]);
 	s = slides_get(*state, "swap.tiff");
 	p = slides_read(s, &r, RED);
 	sc_pixels_release(&p);
@@ -526,10 +447,11 @@ static void slides_do_not_share_tiles(void **state)
 	struct sc_pixels first[4], again;
 
 	for (size_t i = 0; i < 4; i++)
-		first[i] = slides_read(slides_get(*state, made[i].file), &r, RED);
+		first[i] = slides_read(slides_get(*state, jpeg_slides[i].file), &r, RED);
 	for (int round = 0; round < 3; round++)
 		for (size_t i = 0; i < 4; i++) {
-			again = slides_read(slides_get(*state, made[i].file), &r, RED);
+			again = slides_read(slides_get(*state, jpeg_slides[i].file), &r,
+					    RED);
 			assert_memory_equal(again.rgbx, first[i].rgbx, 4 * 150 * 150);
 			sc_pixels_release(&again);
 		}
@@ -539,30 +461,34 @@ static void slides_do_not_share_tiles(void **state)
 
 #define THREADS 4
 
-/* A pool of its own in each thread; no assertion may fail outside of the main one. */
+/* A root and a pool of its own in each thread; no assertion may fail outside of the main
+ * one. */
 static void *read_in_a_thread(void *first)
 {
 	const struct sc_pixels *want = first;
+	struct sc_slide_root *root = NULL;
 	struct sc_slide_pool *pool = NULL;
 	uint64_t differ = 0;
 	struct sc_err err;
 
-	if (sc_slide_pool_new(slides.root, 2, &pool, &err) != SC_OK)
+	if (sc_slide_root_open(slides.dir, &root, &err) != SC_OK ||
+	    sc_slide_pool_new(root, 2, &pool, &err) != SC_OK)
 		return (void *)(uintptr_t)1;
 	for (size_t i = 0; i < 40; i++) {
-		const char *file = made[i % 4].file;
+		const char *file = jpeg_slides[i % 4].file;
 		struct sc_slide_region r = { 0, 30, 20, 150, 150 };
 		struct sc_pixels p = SC_PIXELS_INIT;
 		struct sc_identity id;
 		struct sc_slide *s;
 
-		differ += sc_slide_identity(slides.root, file, &id, &err) != SC_OK ||
+		differ += sc_slide_identity(root, file, &id, &err) != SC_OK ||
 			  sc_slide_get(pool, file, &id, 0, &s, &err) != SC_OK ||
 			  sc_slide_read(s, &r, NULL, &p, &err) != SC_OK ||
 			  memcmp(p.rgbx, want[i % 4].rgbx, 4 * 150 * 150) != 0;
 		sc_pixels_release(&p);
 	}
 	sc_slide_pool_free(pool);
+	sc_slide_root_close(root);
 	return (void *)(uintptr_t)differ;
 }
 
@@ -573,7 +499,7 @@ static void pools_in_threads(void **state)
 	pthread_t threads[THREADS];
 
 	for (size_t i = 0; i < 4; i++)
-		first[i] = slides_read(slides_get(*state, made[i].file), &r, RED);
+		first[i] = slides_read(slides_get(*state, jpeg_slides[i].file), &r, RED);
 	for (size_t i = 0; i < THREADS; i++)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, read_in_a_thread, first), 0);
@@ -589,11 +515,12 @@ static void pools_in_threads(void **state)
 
 static int set_up(void **state)
 {
-	if (slides_set_up(state))
+	*(void **)&real_get_error = dlsym(RTLD_NEXT, "openslide_get_error");
+	if (!real_get_error || slides_set_up(state))
 		return -1;
 	sc_tiff_quiet();
-	for (size_t i = 0; i < COUNT_OF(made); i++)
-		write_made(made[i].file, &made[i]);
+	for (size_t i = 0; i < JPEG_SLIDES; i++)
+		write_made(jpeg_slides[i].file, &jpeg_slides[i]);
 	return 0;
 }
 

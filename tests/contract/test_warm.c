@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slidecache/metrics.h"
 #include "tests/lib/warm_rig.h"
 
 static void all_tiles_are_there(struct warm_rig *r)
@@ -218,9 +219,13 @@ static int64_t count_unreadable(struct warm_rig *r, const struct warm_seen *seen
 static void a_damaged_tile_does_not_end_it(struct warm_rig *r)
 {
 	SC_AUTO_SEEN seen = SC_SEEN_INIT;
+	uint64_t errors = sc_metric_value(SC_M_SLIDE_ERRORS);
 
 	damage(r);
 	assert_int_equal(warm_run(r), SC_OK);
+	/* each is tried once, and the map of the slide */
+	assert_in_range(sc_metric_value(SC_M_SLIDE_ERRORS) - errors, r->p.failed_tiles,
+			r->p.failed_tiles + 1);
 	warm_look(r, &seen);
 	int64_t bad = count_unreadable(r, &seen);
 	assert_in_range(bad, 1, seen.total / 2);

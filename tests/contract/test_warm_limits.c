@@ -207,6 +207,27 @@ static void viewers_meanwhile(struct warm_rig *r)
 	assert_true((double)r->p.bytes >= 0.98 * (double)r->want.budget_bytes);
 }
 
+/* What viewers stored between two processes of a run is none of the run's either. */
+static void viewers_between_two_runs(struct warm_rig *r)
+{
+	SC_AUTO_SEEN seen = SC_SEEN_INIT;
+	uint64_t all = measure_all(r);
+
+	warm_forget(r);
+	r->want.budget_bytes = all / 2;
+	assert_int_equal(warm_run(r), SC_OK);
+	warm_look(r, &seen);
+	assert_true(seen.present < r->p.seen);
+	for (int64_t i = 0; i < r->p.seen; i++)
+		if (seen.tiles[i].bytes == 0)
+			(void)warm_request(r, &seen.tiles[i].item);
+	assert_int_equal(r->p.skipped_bytes, 0);
+	assert_int_equal(warm_run(r), SC_OK);
+	assert_false(r->is_wrong);
+	assert_int_equal(r->p.bytes, r->want.budget_bytes);
+	assert_true(r->p.skipped_bytes > 0);
+}
+
 struct stop {
 	int at; /* this report's answer is no */
 	uint64_t stores;
@@ -283,6 +304,7 @@ int main(void)
 		{ "a cut leaves the middle", a_cut_leaves_the_middle, ON_ONE },
 		{ "a budget of a few tiles", a_budget_of_a_few_tiles, ON_ONE },
 		{ "viewers meanwhile", viewers_meanwhile, ON_ONE },
+		{ "viewers between two runs", viewers_between_two_runs, ON_ONE },
 		{ "a stop stores nothing more", a_stop_stores_nothing_more, ON_EACH },
 		{ "a stopped run goes on", a_stopped_run_goes_on, ON_EACH },
 		{ "a slide that takes long", a_slide_that_takes_long, ON_ONE },

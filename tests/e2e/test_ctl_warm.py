@@ -23,6 +23,7 @@ from service import BUILD, SLOW, child_pids, wait_for
 
 COLUMNS, ROWS = 100, 24
 BIG = 6000  # pixels a side: some hundred tiles
+BATCH = 64  # tiles that are counted before they are stored, and may then not be
 END = re.compile(r"^(\d+) (.*): (done|failed|cancelled), (\d+) tiles?, ([\d.]+) MB "
                  r"in ([\d.]+) s; skipped (\d+), failed (\d+)$")
 
@@ -287,7 +288,7 @@ def test_sigterm_stops_it_and_what_was_stored_stays(here, big):
     process = here.start("--json", "warm", "--all", "--jobs", "2", "--threads", "1",
                          "--mem-size-mb", "500")
     pids = wait_for(lambda: len(children(process)) == 2 and children(process), "two children")
-    wait_for(lambda: here.entries() > 20, "some tiles")
+    wait_for(lambda: here.entries() > 4 * BATCH, "some tiles", 30)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10 * SLOW)
     assert process.returncode == 1
@@ -296,9 +297,9 @@ def test_sigterm_stops_it_and_what_was_stored_stays(here, big):
     assert [im["state"] for im in images] == ["cancelled"] * 3
     assert images[2]["reason"] == "not begun"
     assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
-    assert sum(im["tiles"] for im in images) <= here.entries()
+    assert sum(im["tiles"] for im in images) <= here.entries() + 2 * BATCH
     again = json.loads(here.ctl("--json", "warm", "1", "--mem-size-mb", "500"))["images"][0]
-    assert again["skipped_tiles"] >= images[0]["tiles"] > 0
+    assert again["skipped_tiles"] >= images[0]["tiles"] - BATCH > 0
     assert again["skipped_tiles"] + again["tiles"] == tiles_of(BIG, BIG)
 
 
@@ -454,7 +455,7 @@ def test_ctrl_c(here, big):
     big("a.tiff", "b.tiff")
     terminal = Terminal(here.argv("warm", "1", "2", "--threads", "1", "--mem-size-mb", "500"),
                         here.env)
-    terminal.read(r"[1-9] %  +\d+/\d+ tiles")
+    terminal.read(r"[23]\d %  +\d+/\d+ tiles")
     terminal.type(b"\x03")
     assert terminal.end() == 1
     *_, ended, last = screen(terminal.text)
@@ -462,7 +463,7 @@ def test_ctrl_c(here, big):
     stored = ends(ended)["a.tiff"]
     assert stored["state"] == "cancelled" and 0 < stored["tiles"] < tiles_of(BIG, BIG)
     again = ends(here.ctl("warm", "1", "--mem-size-mb", "500"))["a.tiff"]
-    assert again["skipped"] >= stored["tiles"]
+    assert again["skipped"] >= stored["tiles"] - BATCH > 0
 
 
 # ----- with a service ---------------------------------------------------------------------
@@ -563,8 +564,7 @@ def test_doctor_is_content(here):
     ({"warm": {"on_scan_mb": 500}, "caches": {"tiles_cache": {"options": {"max_size_mb": 100}}}},
      "room for 100 MB"),
     ({"warm": {"on_scan_mb": 5}, "caches": {"tiles_cache": {"backend": "null"}}},
-     "keeps nothing"),
-    ({"warm": {"sync_limit_s": 30}, "request_timeout_s": 30}, "request_timeout_s, 30")])
+     "keeps nothing")])
 def test_doctor_warns(tmp_path, over, words):
     here = Here(tmp_path, **over)
     here.scan()

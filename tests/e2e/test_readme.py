@@ -154,7 +154,7 @@ def test_warming_over_http(site):
 
 def test_what_warming_answers(site):
     """The README's sample has the fields of an answer, and the job's name."""
-    sample = json.loads("".join(lines("Warming", "json")))
+    sample = json.loads("".join(lines("Warming", "text")))
     (line, *_) = starting("curl", "Warming")
     answer = json.loads(site.curl(line))
     assert isinstance(sample.pop("job"), int)

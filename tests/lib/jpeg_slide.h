@@ -26,6 +26,10 @@ struct jpeg_slide {
 	struct jpeg_level level[4];
 };
 
+/* Of each kind one. */
+#define JPEG_SLIDES 11
+extern const struct jpeg_slide jpeg_slides[JPEG_SLIDES];
+
 void jpeg_slide_write(const char *path, const struct jpeg_slide *s);
 /* Where a stored tile's data begins, and its length. */
 uint64_t jpeg_slide_find(const char *path, int level, uint32_t tile, uint64_t *len);

@@ -29,7 +29,7 @@ const struct sample warm_noise = {
 const struct sample warm_other_noise = {
 	.seed = 12,
 	.levels = 2,
-	.level = { { 480, 350, 128, false }, { 120, 88, 128, false } },
+	.level = { { 400, 460, 128, false }, { 100, 115, 128, false } },
 };
 const struct sample warm_wide = {
 	.seed = 13,

@@ -48,7 +48,7 @@ struct warm_rig {
 	struct sc_renderer *look;
 };
 
-/* The slide of each test, another one of that size, and one of many blocks. */
+/* The slide of each test, one of another shape, and one of many blocks. */
 extern const struct sample warm_noise, warm_other_noise, warm_wide;
 
 enum warm_where {

@@ -2,16 +2,19 @@
 """Calls that warm slides, and the processes that do it, for tests of a service."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import signal
+import struct
 
 import service
 from management import Manager, document, encode
 
 IMAGES = "/api/v1/images/images"
 NAME = "slidecache-warm"  # of a warmer's process
+TABLE_LOCK = 1 << 41  # the byte of the table of jobs that whoever reads it locks
 
 
 class Warmer(Manager):
@@ -84,18 +87,49 @@ def name_of(pid):
         return ""
 
 
+def is_locked(path, at):
+    """Whether any process holds the lock of this byte of a file."""
+    layout = "hhqqi"  # struct flock
+    want = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, at, 1, 0)
+    with open(path, "rb+") as file:
+        got = fcntl.fcntl(file, fcntl.F_OFD_GETLK, want)
+    return struct.unpack(layout, got)[0] != fcntl.F_UNLCK
+
+
+def stands(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @contextlib.contextmanager
 def paused(live):
-    """The warmers stand still: what is queued stays so."""
-    pids = service.wait_for(lambda: warmer_pids(live), "the warmers run")
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    """The warmers stand still: what is queued stays so. None of them in the middle of the
+    table, which would be locked for all others."""
+    table = live.dir / "state" / "jobs"
+
+    def stopped():
+        pids = warmer_pids(live)
+        signal_all(pids, signal.SIGSTOP)
+        if pids and all(map(stands, pids)) and table.exists():
+            if not is_locked(table, TABLE_LOCK):
+                return pids
+        signal_all(pids, signal.SIGCONT)
+        return None
+
+    pids = service.wait_for(stopped, "the warmers stand still")
     try:
         yield
     finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
 
 
 def levels(found):

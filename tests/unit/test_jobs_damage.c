@@ -69,6 +69,23 @@ static void any_byte_of_a_slot(void **state)
 	}
 }
 
+static void expect_lost_progress(struct jobs_rig *r, off_t at, size_t n)
+{
+	struct sc_job job;
+
+	garble(r, JOBS_PAGE + at, n);
+	job = jobs_get(r, 1);
+	jobs_expect_said("job 1: its progress was damaged; it begins anew");
+	jobs_forget_said();
+	assert_int_equal(job.state, SC_JOB_RUNNING);
+	assert_int_equal(job.want.image, 5);
+	assert_int_equal(job.progress.tiles, 0);
+	assert_int_equal(job.progress.levels, 0);
+	/* Said once. */
+	(void)jobs_get(r, 1);
+	jobs_expect_nothing_said();
+}
+
 /* A power failure in the middle of a report. */
 static void a_damaged_progress_costs_the_progress_only(void **state)
 {
@@ -79,14 +96,12 @@ static void a_damaged_progress_costs_the_progress_only(void **state)
 
 	jobs_add(r, 5);
 	job = jobs_take(r);
-	assert_int_equal(sc_jobs_report(r->j, &job, &p, &stop, &r->err), SC_OK);
-	garble(r, JOBS_PAGE + 512, 512);
-	job = jobs_get(r, 1);
-	jobs_expect_said("job 1: its progress was damaged; it begins anew");
-	assert_int_equal(job.state, SC_JOB_RUNNING);
-	assert_int_equal(job.want.image, 5);
-	assert_int_equal(job.progress.tiles, 0);
-	assert_int_equal(job.progress.levels, 0);
+	for (off_t at = 512; at < 1536; at += 256) {
+		assert_int_equal(sc_jobs_report(r->j, &job, &p, &stop, &r->err), SC_OK);
+		expect_lost_progress(r, at + 40, 1);
+		assert_int_equal(sc_jobs_report(r->j, &job, &p, &stop, &r->err), SC_OK);
+		expect_lost_progress(r, at, 512);
+	}
 }
 
 static void a_damaged_head_sets_the_file_aside(void **state)
