@@ -68,8 +68,9 @@ SC_MUST enum sc_status sc_jobs_of_image(struct sc_jobs *j, int64_t image,
 SC_MUST enum sc_status sc_jobs_list(struct sc_jobs *j, struct sc_job **out, size_t *n,
 				    struct sc_err *err);
 /* A queued job is cancelled at once, a running one within a second; one that ended is
- * forgotten. */
-SC_MUST enum sc_status sc_jobs_cancel(struct sc_jobs *j, int64_t id, struct sc_err *err);
+ * forgotten: *was, if not NULL, is as it was until then, which says what was done. */
+SC_MUST enum sc_status sc_jobs_cancel(struct sc_jobs *j, int64_t id, struct sc_job *was,
+				      struct sc_err *err);
 /* Waits until something in the table changes, timeout_ms at most; without a wakeup
  * meanwhile. */
 void sc_jobs_wait(struct sc_jobs *j, int timeout_ms);

@@ -37,12 +37,13 @@ bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b)
 /* The folder that all slides lie below; every path is resolved beneath it by the kernel
  * (openat2 RESOLVE_BENEATH), so neither ".." nor a symbolic link leads outside. */
 struct sc_slide_root;
-/* The error names dir: it is for the operator. */
+/* SC_UNAVAILABLE: there is no such folder now, as when it is not mounted; the text names
+ * no path. One that comes back is found again by whoever holds it. */
 SC_MUST enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
 					  struct sc_err *err);
 void sc_slide_root_close(struct sc_slide_root *r);
 /* file: relative to the root. SC_NOT_FOUND: no such file (the text names no path);
- * SC_UNREADABLE: not a regular file. Touches no slide data: a stat when the name still
+ * SC_UNREADABLE: not a regular file; SC_UNAVAILABLE: the folder itself is away. Touches no slide data: a stat when the name still
  * leads to the file that was found beneath the root before, an openat2 otherwise. */
 SC_MUST enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
 					 struct sc_identity *out, struct sc_err *err);

@@ -66,10 +66,29 @@ static bool is_plain(struct sc_bytes s)
 	return true;
 }
 
+/* Nothing but spaces names nobody. */
+static bool is_blank(struct sc_bytes s)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.data[n] == ' ')
+		n++;
+	return n == s.len;
+}
+
+/* U+0080 to U+009F, which steer terminals as the others do. */
+static bool has_wide_control(struct sc_bytes utf8)
+{
+	for (size_t i = 0; i + 1 < utf8.len; i++)
+		if (utf8.data[i] == 0xc2 && utf8.data[i + 1] < 0xa0)
+			return true;
+	return false;
+}
+
 bool sc_user_name_valid(struct sc_bytes name)
 {
-	return name.len > 0 && name.len <= SC_USER_MAX && is_plain(name) &&
-	       sc_utf8_valid(name);
+	return name.len <= SC_USER_MAX && !is_blank(name) && is_plain(name) &&
+	       sc_utf8_valid(name) && !has_wide_control(name);
 }
 
 /* USER:PASSWORD; a password may have colons. */

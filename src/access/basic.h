@@ -21,7 +21,7 @@ struct sc_basic {
  * bytes. Whoever gets true wipes out. */
 bool sc_basic_parse(const char *authorization, struct sc_basic *out);
 
-/* 1 to SC_USER_MAX bytes of UTF-8 without control bytes. */
+/* 1 to SC_USER_MAX bytes of UTF-8 without control characters, not only spaces. */
 bool sc_user_name_valid(struct sc_bytes name);
 
 #endif

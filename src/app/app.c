@@ -62,9 +62,9 @@ static enum sc_status open_slides(struct sc_app *a, struct sc_err *err)
 {
 	enum sc_status status = sc_slide_root_open(a->conf->slides.root, &a->root, err);
 
-	if (!status)
-		status = sc_renderer_new(a->conf, a->root, &a->renderer, err);
-	return status;
+	if (status)
+		return sc_fail_in(err, a->conf->slides.root);
+	return sc_renderer_new(a->conf, a->root, &a->renderer, err);
 }
 
 enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,

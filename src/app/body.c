@@ -46,6 +46,55 @@ static bool is_too_deep(struct sc_bytes text)
 	return depth > SC_BODY_DEPTH_MAX;
 }
 
+/* The reader stopped behind a number of an object: the string before it that is in no
+ * further brackets is its field's name. Empty: there is none. */
+static struct sc_bytes field_of(struct sc_bytes text)
+{
+	struct sc_bytes name = sc_bytes_of("", 0);
+	size_t begin = 0;
+	bool in_string = false;
+	int depth = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = text.data[i];
+
+		if (in_string && c == '\\') {
+			i++;
+		} else if (c == '"') {
+			if (in_string && depth == 1)
+				name = sc_bytes_of(text.data + begin, i - begin);
+			in_string = !in_string;
+			begin = i + 1;
+		} else if (!in_string) {
+			depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+		}
+	}
+	return name;
+}
+
+/* JSON has no bounds, but numbers of ours do. */
+static enum sc_status fail_number(struct sc_bytes text, struct sc_err *err)
+{
+	struct sc_bytes name = field_of(text);
+
+	if (name.len == 0)
+		return sc_fail(err, SC_FIELD, "a number in the body is too large");
+	return sc_fail(err, SC_FIELD, "%.*s: the number is too large",
+		       (int)(name.len < 100 ? name.len : 100), (const char *)name.data);
+}
+
+static enum sc_status fail_json(struct sc_bytes text, const json_error_t *error,
+				struct sc_err *err)
+{
+	size_t at = error->position > 0 ? (size_t)error->position : 0;
+
+	if (json_error_code(error) == json_error_numeric_overflow)
+		return fail_number(sc_bytes_of(text.data, at < text.len ? at : text.len),
+				   err);
+	return sc_fail(err, SC_INVALID, "the body is no JSON: line %d: %.120s",
+		       error->line, error->text);
+}
+
 static enum sc_status parse(struct sc_bytes text, json_t **out, struct sc_err *err)
 {
 	json_error_t error;
@@ -53,8 +102,7 @@ static enum sc_status parse(struct sc_bytes text, json_t **out, struct sc_err *e
 				   JSON_REJECT_DUPLICATES, &error);
 
 	if (!found)
-		return sc_fail(err, SC_INVALID, "the body is no JSON: line %d: %.120s",
-			       error.line, error.text);
+		return fail_json(text, &error, err);
 	if (!json_is_object(found)) {
 		json_decref(found);
 		return sc_fail(err, SC_INVALID, "the body is no JSON object");

@@ -21,7 +21,7 @@ SC_MUST enum sc_status sc_body_read(const char *content_type, bool forms,
 				    struct sc_bytes text, json_t **out,
 				    struct sc_err *err);
 /* The same of JSON text. SC_INVALID: no JSON object, deeper than SC_BODY_DEPTH_MAX, a key
- * twice, invalid UTF-8. */
+ * twice, invalid UTF-8. SC_FIELD: a number beyond those of 64 bits. */
 SC_MUST enum sc_status sc_body_parse(struct sc_bytes text, json_t **out,
 				     struct sc_err *err);
 /* SC_FIELD, with its name, if the object has a field that is none of known (NULL ends

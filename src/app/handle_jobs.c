@@ -57,16 +57,11 @@ enum sc_status sc_handle_job_cancel(struct sc_request *rq, struct sc_response *r
 				    struct sc_err *err)
 {
 	static const char *const no_fields[] = { NULL };
-	struct sc_app *app = rq->ctx->app;
 	struct sc_job job;
 	enum sc_status status = sc_body_fields(rq->ctx->body, no_fields, err);
 
 	if (!status)
-		status = sc_job_find(app, rq->args[0].number, &job, err);
-	/* It was found, so the table is open. */
-	if (!status)
-		status = sc_job_table_said(app, sc_jobs_cancel(app->jobs, job.id, err),
-					   err);
+		status = sc_job_cancel(rq->ctx->app, rq->args[0].number, &job, err);
 	if (status)
 		return status;
 	sc_audit(rq, sc_arena_printf(rq->arena, "%s job %lld: warm image %lld",

@@ -13,17 +13,20 @@ static enum sc_status fail_unavailable(struct sc_err *err)
 	return sc_fail(err, SC_UNAVAILABLE, "the table of jobs is out of reach");
 }
 
+/* What failed may have taken its time: the next one to try is not who asks next. */
+static enum sc_status put_off(struct sc_app *app, struct sc_err *err)
+{
+	sc_log_error("jobs: %s", err->text);
+	app->jobs_retry_us = sc_mono_us() + SC_US_PER_S;
+	return fail_unavailable(err);
+}
+
 enum sc_status sc_job_table(struct sc_app *app, struct sc_jobs **out, struct sc_err *err)
 {
-	int64_t now = sc_mono_us();
-
-	if (!app->jobs && now >= app->jobs_retry_us) {
-		app->jobs_retry_us = now + SC_US_PER_S;
-		if (sc_app_jobs_open(app->conf, &app->jobs, err) != SC_OK)
-			sc_log_error("jobs: %s", err->text);
-	}
-	if (!app->jobs)
+	if (!app->jobs && sc_mono_us() < app->jobs_retry_us)
 		return fail_unavailable(err);
+	if (!app->jobs && sc_app_jobs_open(app->conf, &app->jobs, err) != SC_OK)
+		return put_off(app, err);
 	*out = app->jobs;
 	return SC_OK;
 }
@@ -33,10 +36,17 @@ enum sc_status sc_job_table_said(struct sc_app *app, enum sc_status status,
 {
 	if (status == SC_OK || status == SC_NOT_FOUND || status == SC_FULL)
 		return status;
-	sc_log_error("jobs: %s", err->text);
 	sc_jobs_close(app->jobs);
 	app->jobs = NULL;
-	return fail_unavailable(err);
+	return put_off(app, err);
+}
+
+static enum sc_status said_of(int64_t id, enum sc_status status, struct sc_err *err)
+{
+	if (status == SC_NOT_FOUND)
+		return sc_fail(err, SC_NOT_FOUND, "no job has the id %lld",
+			       (long long)id);
+	return status;
 }
 
 enum sc_status sc_job_find(struct sc_app *app, int64_t id, struct sc_job *out,
@@ -47,10 +57,18 @@ enum sc_status sc_job_find(struct sc_app *app, int64_t id, struct sc_job *out,
 
 	if (!status)
 		status = sc_job_table_said(app, sc_jobs_get(jobs, id, out, err), err);
-	if (status == SC_NOT_FOUND)
-		return sc_fail(err, SC_NOT_FOUND, "no job has the id %lld",
-			       (long long)id);
-	return status;
+	return said_of(id, status, err);
+}
+
+enum sc_status sc_job_cancel(struct sc_app *app, int64_t id, struct sc_job *was,
+			     struct sc_err *err)
+{
+	struct sc_jobs *jobs = NULL;
+	enum sc_status status = sc_job_table(app, &jobs, err);
+
+	if (!status)
+		status = sc_job_table_said(app, sc_jobs_cancel(jobs, id, was, err), err);
+	return said_of(id, status, err);
 }
 
 static void audit(const struct sc_request *rq, const struct sc_job *job)

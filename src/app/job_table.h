@@ -10,16 +10,20 @@
 
 #include "app/context.h"
 
-/* Opens it if it is not open, at most once a second. SC_UNAVAILABLE: it cannot be. */
+/* Opens it if it is not open; not within a second of a failure. SC_UNAVAILABLE: it cannot
+ * be. */
 SC_MUST enum sc_status sc_job_table(struct sc_app *app, struct sc_jobs **out,
 				    struct sc_err *err);
 /* What a call of the table returned, or SC_UNAVAILABLE when that is the table's own
- * trouble; then it is opened anew next time. */
+ * trouble; then it is opened anew, a second later. */
 SC_MUST enum sc_status sc_job_table_said(struct sc_app *app, enum sc_status status,
 					 struct sc_err *err);
 /* SC_NOT_FOUND: no job has the id. */
 SC_MUST enum sc_status sc_job_find(struct sc_app *app, int64_t id, struct sc_job *out,
 				   struct sc_err *err);
+/* See sc_jobs_cancel. */
+SC_MUST enum sc_status sc_job_cancel(struct sc_app *app, int64_t id, struct sc_job *was,
+				     struct sc_err *err);
 /* Queues all or none, as the user who asks, and writes it down. SC_FULL: see jobs.h. */
 SC_MUST enum sc_status sc_job_queue(struct sc_request *rq,
 				    const struct sc_warm_request *wants, size_t n,

@@ -81,6 +81,22 @@ static enum sc_status find_image(const struct sc_app *app, int64_t id,
 	return SC_OK;
 }
 
+/* Where the slides would be is for the log. */
+static enum sc_status check(struct sc_app *app, const struct sc_image *im,
+			    const struct sc_warm_request *want, struct sc_err *err)
+{
+	const struct sc_warm_tools tools = {
+		.conf = app->conf,
+		.versions = app->versions,
+		.cache = app->caches[SC_CACHE_TILES],
+	};
+	enum sc_status status = sc_warm_check(&tools, im, want, err);
+
+	if (status == SC_UNAVAILABLE && sc_cache_stores(tools.cache))
+		sc_log_error("slides.root %s: %s", app->conf->slides.root, err->text);
+	return status;
+}
+
 enum sc_status sc_warm_can(struct sc_app *app, const struct sc_warm_request *want,
 			   struct sc_err *err)
 {
@@ -95,13 +111,7 @@ enum sc_status sc_warm_can(struct sc_app *app, const struct sc_warm_request *wan
 	if (!*cache || !app->versions)
 		return sc_fail(err, SC_UNAVAILABLE, "%s is out of reach",
 			       *cache ? "the version store" : "the cache of tiles");
-	const struct sc_warm_tools tools = {
-		.conf = app->conf,
-		.versions = app->versions,
-		.cache = *cache,
-	};
-
-	return sc_warm_check(&tools, im, want, err);
+	return check(app, im, want, err);
 }
 
 bool sc_warm_same(const struct sc_warm_request *a, const struct sc_warm_request *b)

@@ -15,10 +15,18 @@
 #define MARGIN_S 2		    /* for the answer, before the master's deadline */
 #define LOOK_US	 (SC_US_PER_S / 10) /* between two looks at whether to go on */
 
-/* As long as fd is open. False: all places are taken. */
+/* None of a single worker: nobody else would be there for viewers. */
+static uint64_t places_of(const struct sc_conf *conf)
+{
+	if (conf->workers < 2)
+		return 0;
+	return conf->workers > SHARE ? (uint64_t)conf->workers / SHARE : 1;
+}
+
+/* As long as fd is open. False: all places are taken, or there is none. */
 static bool take_place(const struct sc_conf *conf, int *fd)
 {
-	uint64_t places = conf->workers > SHARE ? (uint64_t)conf->workers / SHARE : 1;
+	uint64_t places = places_of(conf);
 	SC_AUTO_BUF path = SC_BUF_INIT;
 	struct sc_err err;
 

@@ -10,8 +10,8 @@
 /*
  * Until the job ended, warm.sync_limit_s passed, the request's own time is about to be
  * over, or the process is to end; not at all while a quarter of the workers (at least
- * one) wait like this: the others are there for viewers. *job is as it was seen last.
- * SC_ABORTED: the client went away.
+ * one, none of a single worker) wait like this: the others are there for viewers. *job
+ * is as it was seen last. SC_ABORTED: the client went away.
  */
 SC_MUST enum sc_status sc_warm_wait(struct sc_request *rq, struct sc_job *job,
 				    struct sc_err *err);

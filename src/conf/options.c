@@ -131,7 +131,8 @@ const struct sc_option sc_options[] = {
 	{ INT("warm.max_mem_size_mb", warm.max_mem_size_mb, "65536", 1, 16 * 1024 * 1024),
 	  "MiB that one request may ask to warm at most" },
 	{ INT("warm.sync_limit_s", warm.sync_limit_s, "20", 0, 3600),
-	  "seconds that update_image_cache waits before it leaves the rest to the job" },
+	  "seconds that update_image_cache waits before it leaves the rest to the job; "
+	  "never with one worker" },
 	{ INT("warm.on_scan_mb", warm.on_scan_mb, "0", 0, 16 * 1024 * 1024),
 	  "MiB to warm of each slide that the scan finds; 0: none" },
 	{ CHOICE("log.level", log.level, "info", "error|warning|info|debug"),

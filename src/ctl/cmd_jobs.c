@@ -221,10 +221,8 @@ static enum sc_status cancel_one(const struct call *c, int64_t id, struct sc_buf
 				 struct sc_err *err)
 {
 	struct sc_job job;
-	enum sc_status status = sc_jobs_get(c->table, id, &job, err);
+	enum sc_status status = sc_jobs_cancel(c->table, id, &job, err);
 
-	if (!status)
-		status = sc_jobs_cancel(c->table, id, err);
 	if (status)
 		return status;
 	put_outcome(id, outcome(&job), out);

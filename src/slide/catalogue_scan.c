@@ -63,7 +63,7 @@ static enum sc_status begin_edit(struct edit *e, const char *root, struct sc_err
 
 	sc_buf_printf(&lock, "%s.lock", e->path);
 	if (root && sc_slide_root_open(root, &e->root, err) != SC_OK)
-		return err->status;
+		return sc_fail_in(err, root);
 	if (sc_filelock_open((const char *)lock.data, &e->lock_fd, err) != SC_OK)
 		return err->status;
 	sc_give_to_folder_owner(e->path, e->lock_fd);

@@ -49,20 +49,26 @@ bool sc_identity_equal(const struct sc_identity *a, const struct sc_identity *b)
 	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
+static int open_folder(const char *dir)
+{
+	return open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static enum sc_status fail_root(struct sc_err *err)
+{
+	return sc_fail(err, SC_UNAVAILABLE, "the slides are out of reach: %s",
+		       strerror(errno));
+}
+
 enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
 				  struct sc_err *err)
 {
 	SC_AUTO_FREE char *real = realpath(dir, NULL);
-	SC_AUTO_FD fd = -1;
+	SC_AUTO_FD fd = real ? open_folder(real) : -1;
 	struct sc_slide_root *r;
 
-	if (!real)
-		return sc_fail(err, errno == ENOENT ? SC_NOT_FOUND : SC_UNAVAILABLE,
-			       "slide folder %s: %s", dir, strerror(errno));
-	fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "slide folder %s: %s", dir,
-			       strerror(errno));
+		return fail_root(err);
 	r = sc_alloc(sizeof(*r));
 	r->fd = fd;
 	r->dir = sc_strdup(real);
@@ -120,8 +126,7 @@ static enum sc_status fail_open(int number, struct sc_err *err)
 		       strerror(number));
 }
 
-enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file,
-				int flags, int *fd, struct sc_err *err)
+static int open_beneath(int root, const char *file, int flags)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
@@ -131,11 +136,52 @@ enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file,
 	long f;
 
 	do
-		f = syscall(SYS_openat2, r->fd, file, &how, sizeof(how));
+		f = syscall(SYS_openat2, root, file, &how, sizeof(how));
 	while (f < 0 && (errno == EINTR || (errno == EAGAIN && tries-- > 0)));
+	return (int)f;
+}
+
+static bool is_same_folder(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/*
+ * After a failure, which is the folder's and not the file's when the folder went away.
+ * One that was mounted, or put back, is another one than what is held, and taken instead.
+ * SC_MISS: it is the same as before.
+ */
+static enum sc_status look_for_root(struct sc_slide_root *r, struct sc_err *err)
+{
+	SC_AUTO_FD fd = open_folder(r->dir);
+	int before = r->fd;
+
+	if (fd < 0)
+		return fail_root(err);
+	if (is_same_folder(fd, before))
+		return SC_MISS;
+	r->fd = fd;
+	fd = before;
+	return SC_OK;
+}
+
+enum sc_status sc_slide_root_fd(struct sc_slide_root *r, const char *file, int flags,
+				int *fd, struct sc_err *err)
+{
+	int f = open_beneath(r->fd, file, flags);
+	int why = errno;
+	enum sc_status root = f < 0 ? look_for_root(r, err) : SC_MISS;
+
+	if (root == SC_OK) {
+		f = open_beneath(r->fd, file, flags);
+		why = errno;
+	}
 	if (f < 0)
-		return fail_open(errno, err);
-	*fd = (int)f;
+		return root == SC_UNAVAILABLE ? root : fail_open(why, err);
+	*fd = f;
 	return SC_OK;
 }
 
@@ -202,8 +248,7 @@ static enum sc_status stat_settled(int fd, struct sc_identity *out, struct sc_er
  * file counts too: a hash of its identity is mixed into the change time, which nothing
  * but sc_identity_equal reads. A slide without it keeps the identity of its index.
  */
-static void mix_mirax(const struct sc_slide_root *r, const char *file,
-		      struct sc_identity *id)
+static void mix_mirax(struct sc_slide_root *r, const char *file, struct sc_identity *id)
 {
 	SC_AUTO_BUF path = SC_BUF_INIT;
 	SC_AUTO_FD fd = -1;
@@ -223,7 +268,7 @@ static bool is_mirax(const char *file)
 	return strcasecmp(sc_file_suffix(file), "mrxs") == 0;
 }
 
-static enum sc_status identify(const struct sc_slide_root *r, const char *file,
+static enum sc_status identify(struct sc_slide_root *r, const char *file,
 			       struct sc_identity *out, int *fd, struct sc_err *err)
 {
 	SC_AUTO_FD f = -1;
@@ -265,7 +310,7 @@ enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
 	return status;
 }
 
-enum sc_status sc_slide_root_read(const struct sc_slide_root *r, const char *file,
+enum sc_status sc_slide_root_read(struct sc_slide_root *r, const char *file,
 				  struct sc_identity *id, int *fd, struct sc_err *err)
 {
 	SC_AUTO_FD path_fd = -1;

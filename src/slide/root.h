@@ -9,12 +9,13 @@
 #include "slidecache/slide.h"
 
 /* Resolves file beneath the root. flags as for open(2); the caller closes *fd.
- * SC_NOT_FOUND: no such file; SC_UNREADABLE: the kernel refuses, err says why. */
-SC_MUST enum sc_status sc_slide_root_fd(const struct sc_slide_root *r, const char *file,
+ * SC_NOT_FOUND: no such file; SC_UNREADABLE: the kernel refuses, err says why;
+ * SC_UNAVAILABLE: the folder itself is away. */
+SC_MUST enum sc_status sc_slide_root_fd(struct sc_slide_root *r, const char *file,
 					int flags, int *fd, struct sc_err *err);
 /* Opens a regular file for reading and takes its identity; nothing else (a FIFO, a
  * device) is ever opened. */
-SC_MUST enum sc_status sc_slide_root_read(const struct sc_slide_root *r, const char *file,
+SC_MUST enum sc_status sc_slide_root_read(struct sc_slide_root *r, const char *file,
 					  struct sc_identity *id, int *fd,
 					  struct sc_err *err);
 const char *sc_slide_root_dir(const struct sc_slide_root *r);

@@ -16,7 +16,7 @@
 struct sc_source_file {
 	int fd; /* open for reading, a regular file; the pool closes it after the state */
 	const char *file; /* below the root: its suffix, and for log lines */
-	const struct sc_slide_root *root; /* for formats whose file names further files */
+	struct sc_slide_root *root; /* for formats whose file names further files */
 	struct sc_tile_memory *memory; /* the pool's, for as long as the state is open */
 };
 

@@ -220,6 +220,7 @@ static int make_job(struct sc_jobs *j, const struct sc_warm_request *want, const
 
 	if (!job)
 		return -1;
+	memset(&j->entries[slot], 0, sizeof(j->entries[slot]));
 	*job = (struct sc_job){ .id = j->head.next_id++,
 				.want = *want,
 				.created_us = sc_wall_us() };
@@ -323,17 +324,25 @@ static enum sc_status cancel(struct sc_jobs *j, int slot, struct sc_err *err)
 	return sc_jobs_write(j, slot, err);
 }
 
-enum sc_status sc_jobs_cancel(struct sc_jobs *j, int64_t id, struct sc_err *err)
+enum sc_status sc_jobs_cancel(struct sc_jobs *j, int64_t id, struct sc_job *was,
+			      struct sc_err *err)
 {
+	struct sc_job before;
+	enum sc_status status = sc_jobs_load(j, err);
 	int slot = -1;
 
-	if (sc_jobs_load(j, err) != SC_OK)
-		return err->status;
+	if (status)
+		return status;
 	slot = id > 0 ? find(j, id) : -1;
-	if (slot >= 0)
-		return unlock_and_sync(j, cancel(j, slot, err), err);
-	sc_jobs_unlock(j);
-	return fail_unknown(id, err);
+	if (slot < 0) {
+		sc_jobs_unlock(j);
+		return fail_unknown(id, err);
+	}
+	show(j, slot, &before);
+	status = unlock_and_sync(j, cancel(j, slot, err), err);
+	if (!status && was)
+		*was = before;
+	return status;
 }
 
 /* ---- for warmers ---- */
@@ -468,10 +477,20 @@ static enum sc_status lock_held(struct sc_jobs *j, const struct sc_job *held,
 	return fail_unknown(held->id, err);
 }
 
-static bool got_on(const struct sc_warm_progress *now,
-		   const struct sc_warm_progress *before)
+/* Whether it is further than it ever was; or begins anew, for a reason. */
+static bool got_on(struct sc_jobs_mark *m, const struct sc_warm_progress *p)
 {
-	return now->tiles > before->tiles || now->seen > before->seen;
+	bool same = m->epoch == p->epoch;
+	struct sc_jobs_mark now = {
+		.epoch = p->epoch,
+		.tiles = same && m->tiles > p->tiles ? m->tiles : p->tiles,
+		.seen = same && m->seen > p->seen ? m->seen : p->seen,
+	};
+	bool further =
+		now.tiles > (same ? m->tiles : 0) || now.seen > (same ? m->seen : 0);
+
+	*m = now;
+	return further;
 }
 
 enum sc_status sc_jobs_report(struct sc_jobs *j, const struct sc_job *held,
@@ -483,7 +502,7 @@ enum sc_status sc_jobs_report(struct sc_jobs *j, const struct sc_job *held,
 
 	if (status)
 		return status;
-	if (got_on(p, &job->progress))
+	if (got_on(&j->entries[j->held_slot].mark, p))
 		job->starts = 0;
 	job->progress = *p;
 	status = sc_jobs_write(j, j->held_slot, err);

@@ -46,8 +46,10 @@ struct file_slot {
 	struct {
 		uint64_t sum; /* of what follows in the record */
 		uint64_t order;
+		struct sc_jobs_mark mark;
 		unsigned char job[JOB_BYTES];
-		unsigned char rest[SECTOR - 2 * sizeof(uint64_t) - JOB_BYTES];
+		unsigned char rest[SECTOR - 2 * sizeof(uint64_t) -
+				   sizeof(struct sc_jobs_mark) - JOB_BYTES];
 	} record;
 	struct {
 		uint64_t sum; /* of id and progress */
@@ -211,6 +213,7 @@ static bool decode(const struct file_slot *s, struct sc_jobs_entry *e)
 		return false;
 	memcpy(&e->job, s->record.job, JOB_BYTES);
 	e->order = s->record.order;
+	e->mark = s->record.mark;
 	if (!is_job(&e->job)) {
 		*e = (struct sc_jobs_entry){ .order = 0 };
 		return false;
@@ -226,6 +229,7 @@ static void encode(const struct sc_jobs_entry *e, struct file_slot *s)
 	if (e->job.id == 0)
 		return;
 	s->record.order = e->order;
+	s->record.mark = e->mark;
 	memcpy(s->record.job, &e->job, JOB_BYTES);
 	s->record.sum = record_sum(s);
 	s->run.id = e->job.id;

@@ -22,9 +22,17 @@ struct sc_jobs_head {
 	int64_t found_done; /* the number of the last line of the list that is a job */
 };
 
+/* The furthest that a job's progress was. Tiles are counted before they are stored, and
+ * again by the next process when they were not: that is no getting on. */
+struct sc_jobs_mark {
+	uint64_t epoch;
+	int64_t tiles, seen;
+};
+
 struct sc_jobs_entry {
 	struct sc_job job; /* id 0: the slot is free */
 	uint64_t order;	   /* grows with each job that ends; 0: it did not end */
+	struct sc_jobs_mark mark;
 };
 
 struct sc_jobs {

@@ -296,6 +296,46 @@ static void a_flush_of_the_cache_alone(struct warm_rig *r)
 	expect_to_end(r, restart);
 }
 
+struct outages {
+	int left;
+	bool is_frozen, was; /* now, in this walk */
+	int64_t tiles;
+};
+
+/* Once in each walk, at its end: what was stored before is found missing by the next. */
+static bool freeze_and_flush(struct warm_rig *r, const struct sc_warm_progress *p)
+{
+	struct outages *o = r->note;
+
+	if (p->tiles < o->tiles)
+		o->was = false;
+	o->tiles = p->tiles;
+	if (o->is_frozen && p->waiting) {
+		server_resume(r->server);
+		flush(r);
+		o->is_frozen = false;
+	} else if (!o->was && o->left > 0 && p->tiles > 0 && p->tiles == p->total_tiles) {
+		server_pause(r->server);
+		o->is_frozen = o->was = true;
+		o->left--;
+	}
+	return true;
+}
+
+/* However often: it is no sign of a cache that is too small. */
+static void outages_that_lose_all(struct warm_rig *r)
+{
+	struct outages o = { .left = 5 };
+
+	part_versions_from_cache(r);
+	r->note = &o;
+	r->on_report = freeze_and_flush;
+	assert_int_equal(warm_run(r), SC_OK);
+	assert_int_equal(o.left, 0);
+	assert_int_equal(r->p.failed_tiles, 0);
+	warm_expect_all(r);
+}
+
 static void stop_server(struct warm_rig *r)
 {
 	server_stop(r->server);
@@ -458,6 +498,7 @@ int main(void)
 		  ON_SERVERS },
 		{ "a cache that does not answer", a_cache_that_does_not_answer,
 		  ON_SERVERS },
+		{ "outages that lose all", outages_that_lose_all, ON_SERVERS },
 		{ "a flush of the cache alone", a_flush_of_the_cache_alone, ON_SERVERS },
 		{ "patience ends", patience_ends, ON_SERVERS },
 		{ "a stop while it waits", a_stop_while_it_waits, ON_SERVERS },

@@ -2,10 +2,14 @@
 """Active caching over HTTP: what each call answers and does, who may, what is refused, and
 that jobs cost what they may cost and no more."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
+import shutil
 import signal
+import struct
 import threading
 import time
 
@@ -287,7 +291,8 @@ REFUSED = [
     (JSON, b'{"mem_size_mb": [5]}', 422, "mem_size_mb"),
     (JSON, b'{"mem_size_mb": 65537}', 422, "mem_size_mb"),
     (JSON, b'{"mem_size_mb": 1e300}', 422, "mem_size_mb"),
-    (JSON, b'{"mem_size_mb": 1e999}', 400, "JSON"),
+    (JSON, b'{"mem_size_mb": 1e309}', 422, "mem_size_mb"),
+    (JSON, b'{"mem_size_mb": 1, "frame": 99999999999999999999}', 422, "frame"),
     (JSON, b'{"mem_size_mb": NaN}', 400, "JSON"),
     (JSON, b'{"mem_size_mb": "nan"}', 422, "mem_size_mb"),
     (JSON, b'{"z_dimension": 0}', 422, "z_dimension"),
@@ -656,6 +661,20 @@ def has_job(anna, image):
     return [j for j in anna.jobs() if j["image"] == image]
 
 
+def test_a_single_worker_waits_for_nobody(tmp_path, files):
+    """There is no other one for viewers."""
+    with start(tmp_path, {SMALL: files[SMALL]}, {"workers": 1}) as live:
+        anna = Warmer(live.fcgi)
+        image = images_of(live)[0]
+        with paused(live):
+            began = time.monotonic()
+            found = document(anna.warm(image))
+            assert tile(live, image, (0, 0, 0)).status == 200
+            assert time.monotonic() - began < SOON
+        assert levels(found) == []
+        assert anna.ended(found["job"])["state"] == "done"
+
+
 def test_a_job_that_is_cancelled_while_somebody_waits(patient):
     anna = Warmer(patient.fcgi)
     anna.clear()
@@ -726,6 +745,36 @@ def test_a_slide_that_is_no_slide_any_more(tmp_path, files):
         assert len(anna.jobs()) == 1
 
 
+OUT_OF_REACH = "the slides are out of reach"
+
+
+def test_slides_that_are_out_of_reach(tmp_path, files):
+    """Whoever asks learns no path; when they are back nothing has to be started again."""
+    with start(tmp_path, {SMALL: files[SMALL]}) as live:
+        anna = Warmer(live.fcgi)
+        image = images_of(live)[0]
+        away = live.dir / "away"
+        routes = [
+            f"/images/image/{image}/1/1/tile_files/0/0_0.jpeg",
+            f"/images/image/{image}/1/1/tile/",
+            f"{IMAGES}/{image}/slide_information/",
+            f"{IMAGES}/{image}/thumbnail/",
+        ]
+        assert [live.fcgi.get(route).status for route in routes] == [200] * len(routes)
+        shutil.copytree(live.root, away)
+        shutil.rmtree(live.root)
+        replies = [anna.warm(image), anna.add({"image": image})]
+        for reply in [*replies, *map(live.fcgi.get, routes)]:
+            sentence = detail(reply, 503)
+            assert sentence.startswith(OUT_OF_REACH) and "/" not in sentence
+            assert int(reply.headers["retry-after"]) >= 1
+        assert anna.jobs() == []
+        assert f"slides.root {live.root}: {OUT_OF_REACH}" in live.program.output()
+        away.rename(live.root)
+        assert [live.fcgi.get(route).status for route in routes] == [200] * len(routes)
+        assert total(document(anna.warm(image))) > 0
+
+
 def test_a_cache_that_keeps_nothing(tmp_path, files):
     config = {"caches": {"tiles_cache": {"backend": "null"}}}
     with start(tmp_path, {SMALL: files[SMALL]}, config) as live:
@@ -759,18 +808,55 @@ def test_a_table_that_is_out_of_reach(tmp_path, files):
         assert anna.ended(anna.queue(image)["id"], 90)["state"] == "done"
 
 
+@contextlib.contextmanager
+def locked(live):
+    """Somebody stands still with the lock of the table."""
+    whole = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, warming.TABLE_LOCK, 1, 0)
+    with open(live.dir / "state" / "jobs", "rb+") as table:
+        service.wait_for(lambda: has_lock(table, whole), "the table is locked")
+        yield
+
+
+def has_lock(file, whole):
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["open", "not open"])
+def test_a_table_that_is_locked(tmp_path, files, opened):
+    """One request waits for it, those that follow do not."""
+    with start(tmp_path, {SMALL: files[SMALL]}, {"workers": 1}) as live:
+        anna = Warmer(live.fcgi)
+        service.wait_for((live.dir / "state" / "jobs").exists, "the warmer made it")
+        if opened:
+            assert anna.jobs() == []
+        with locked(live):
+            detail(anna.get("/jobs/"), 503)
+            began = time.monotonic()
+            detail(anna.get("/jobs/"), 503)
+            assert time.monotonic() - began < 0.5 * service.SLOW
+        service.wait_for(lambda: anna.get("/jobs/").status == 200, "the table is there")
+
+
 # ----- what it costs ---------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
-    """More images than there may be jobs, and a big one among them."""
+    """More images than there may be jobs, and a big one among them. Of thousands of requests
+    passwords would take the most time: the web server names who asks."""
     tmp = tmp_path_factory.mktemp("crowd")
     tiny = tiff.write_flat(tmp / "tiny.tiff", (200, 150, 100), 40, 30, 16)
-    big = slides.make_slide(tmp, "big.tiff", 20000, 15000)
+    big = slides.make_slide(tmp, "big.tiff", 10000, 8000)
     many = {"big.tiff": big, **{f"{i:03}.tiff": tiny for i in range(80)}}
-    with start(tmp, many) as running:
+    with start(tmp, many, {"access": {"trust_remote_user": True}}) as running:
         yield running
+
+
+POSTS = 10000 if os.environ.get("SLIDECACHE_LONG") == "1" else 2000
 
 
 def resident_kb(pid):
@@ -778,9 +864,9 @@ def resident_kb(pid):
         return int(re.search(r"VmRSS:\s*(\d+)", status.read())[1])
 
 
-def test_ten_thousand_jobs(crowded):
+def test_thousands_of_jobs(crowded):
     """Of which 64 are taken, while the warmer is busy with one of them."""
-    anna = Warmer(crowded.fcgi)
+    anna = Warmer(crowded.fcgi, {}, {"REMOTE_USER": "anna"})
     anna.clear()
     big = crowded.images()["big.tiff"]["id"]
     others = [i for i in images_of(crowded) if i != big]
@@ -788,7 +874,7 @@ def test_ten_thousand_jobs(crowded):
     with paused(crowded):
         first = anna.queue(big, {"mem_size_mb": 1000})["id"]
         before = {pid: resident_kb(pid) for pid in crowded.worker_pids()}
-        replies = [anna.add({"image": others[i % len(others)]}) for i in range(10000)]
+        replies = [anna.add({"image": others[i % len(others)]}) for i in range(POSTS)]
         taken = [r for r in replies if r.status == 202]
         assert len(taken) == 63 and len(anna.active()) == 64
         refused = [r for r in replies if r.status != 202]

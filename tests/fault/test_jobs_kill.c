@@ -139,7 +139,7 @@ static bool look(struct worker *w, bool cancel)
 	if (id == w->held.id)
 		return true;
 	atomic_store(&w->board->ending[id], true);
-	status = sc_jobs_cancel(w->j, id, &w->err);
+	status = sc_jobs_cancel(w->j, id, NULL, &w->err);
 	return status == SC_OK || status == SC_NOT_FOUND || wrong(w, "cancel");
 }
 

@@ -235,6 +235,32 @@ static void the_web_servers_user_counts_if_trusted(void **state)
 	sc_access_free(both);
 }
 
+/* An empty one is nobody; these are somebody, but not by any name. */
+static void the_web_servers_user_has_a_name(void **state)
+{
+	static const char *const bad[] = { " ",	  "   ",      "\t",	   "a\tb", "\x7f",
+					   "a\n", "\xc2\x85", "x\xc2\x9b", "\xff" };
+	static const char *const good[] = { "a b", "\xc3\xa9", "\xc2\xa1",
+					    "\xe2\x82\x85" };
+	struct sc_access *a = open_access(file, true);
+	char user[SC_USER_MAX + 1];
+	struct sc_err err;
+
+	(void)state;
+	write_users("anna:" SHA512 "\n");
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		if (ask(a, check_basic("anna:" SHA_WORD), bad[i], user, &err) !=
+		    SC_STRANGER)
+			fail_msg("taken: name %zu", i);
+		assert_string_equal(user, "");
+	}
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		assert_int_equal(ask(a, NULL, good[i], user, &err), SC_OK);
+		assert_string_equal(user, good[i]);
+	}
+	sc_access_free(a);
+}
+
 /* As "htpasswd" writes it, and as editors do: in place, of the same size, at once, or as
  * another file with the times of the one before. */
 static void the_file_is_read_again(void **state)
@@ -507,6 +533,7 @@ int main(void)
 		cmocka_unit_test(reading_is_open),
 		WITH_FILE(users_of_the_file_manage),
 		WITH_FILE(the_web_servers_user_counts_if_trusted),
+		WITH_FILE(the_web_servers_user_has_a_name),
 		WITH_FILE(the_file_is_read_again),
 		cmocka_unit_test(a_file_is_known_by_its_status),
 		WITH_FILE(a_file_that_is_away_admits_nobody),

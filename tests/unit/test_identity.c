@@ -225,10 +225,48 @@ static void the_folder_itself(void **state)
 	SC_AUTO_FREE char *file = path_of(f, "outside.svs");
 	struct sc_err err;
 
-	assert_int_equal(sc_slide_root_open(none, &root, &err), SC_NOT_FOUND);
+	assert_int_equal(sc_slide_root_open(none, &root, &err), SC_UNAVAILABLE);
+	assert_null(strchr(err.text, '/'));
 	assert_int_equal(sc_slide_root_open(file, &root, &err), SC_UNAVAILABLE);
+	assert_null(strchr(err.text, '/'));
 	assert_null(root);
 	sc_slide_root_close(NULL);
+}
+
+static void remove_root(struct fixture *f)
+{
+	check_rmdir(path_of(f, "root"));
+}
+
+/* Not mounted any more: nothing is known of its files, least of all that they are gone.
+ */
+static void a_folder_that_went_away(void **state)
+{
+	struct fixture *f = *state;
+
+	remove_root(f);
+	expect(f, "a.svs", SC_UNAVAILABLE);
+	expect(f, "case/b.svs", SC_UNAVAILABLE);
+	expect(f, "none.svs", SC_UNAVAILABLE);
+	write_file(f, "root", "no folder");
+	expect(f, "a.svs", SC_UNAVAILABLE);
+}
+
+/* Mounted after it was opened, or once more. */
+static void a_folder_that_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	struct sc_identity before = identify(f, "a.svs"), after;
+
+	rename_file(f, "root", "moved");
+	expect(f, "none.svs", SC_UNAVAILABLE);
+	make_folder(f, "root");
+	write_file(f, "root/new.svs", "new");
+	assert_int_equal(identify(f, "new.svs").size, 3);
+	expect(f, "a.svs", SC_NOT_FOUND);
+	write_file(f, "root/a.svs", "a");
+	after = identify(f, "a.svs");
+	assert_false(sc_identity_equal(&before, &after));
 }
 
 /* What a name led to before is remembered; it must not become a way out. */
@@ -275,6 +313,8 @@ int main(void)
 		TEST(only_regular_files),
 		TEST(mirax_includes_its_index),
 		TEST(the_folder_itself),
+		TEST(a_folder_that_went_away),
+		TEST(a_folder_that_comes_back),
 		TEST(a_known_name_that_leads_outside_now),
 		TEST(a_known_name_with_another_file),
 	};

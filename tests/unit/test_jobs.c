@@ -132,7 +132,7 @@ static void the_last_that_ended_are_kept(void **state)
 		jobs_add(r, 1000 + i);
 	assert_int_equal(jobs_number(r), JOBS_SLOTS);
 	/* By when they ended, not by their ids. */
-	assert_int_equal(sc_jobs_cancel(r->j, 3 * SC_JOBS_ENDED_MAX + 64, &r->err),
+	assert_int_equal(sc_jobs_cancel(r->j, 3 * SC_JOBS_ENDED_MAX + 64, NULL, &r->err),
 			 SC_OK);
 	assert_int_equal(sc_jobs_get(r->j, 2 * SC_JOBS_ENDED_MAX + 1, &job, &r->err),
 			 SC_NOT_FOUND);
@@ -145,9 +145,9 @@ static void ids_are_never_given_again(void **state)
 
 	for (int64_t i = 1; i <= 5; i++) {
 		assert_int_equal(jobs_add(r, i), i);
-		assert_int_equal(sc_jobs_cancel(r->j, i, &r->err), SC_OK);
-		assert_int_equal(sc_jobs_cancel(r->j, i, &r->err), SC_OK);
-		assert_int_equal(sc_jobs_cancel(r->j, i, &r->err), SC_NOT_FOUND);
+		assert_int_equal(sc_jobs_cancel(r->j, i, NULL, &r->err), SC_OK);
+		assert_int_equal(sc_jobs_cancel(r->j, i, NULL, &r->err), SC_OK);
+		assert_int_equal(sc_jobs_cancel(r->j, i, NULL, &r->err), SC_NOT_FOUND);
 		jobs_reopen(r);
 	}
 	assert_int_equal(jobs_number(r), 0);
@@ -297,6 +297,37 @@ static void getting_on_forgives(void **state)
 	}
 }
 
+static int starts_after(struct jobs_rig *r, uint64_t epoch, int64_t tiles)
+{
+	struct sc_job job = jobs_take(r);
+	bool stop = false;
+
+	job.progress.epoch = epoch;
+	job.progress.tiles = tiles;
+	assert_int_equal(sc_jobs_report(r->j, &job, &job.progress, &stop, &r->err),
+			 SC_OK);
+	jobs_reopen(r); /* which gives it back: one less */
+	return jobs_get(r, 1).starts;
+}
+
+/* Tiles are counted before they are stored: who dies of storing them counts them again.
+ */
+static void getting_there_again_does_not(void **state)
+{
+	struct jobs_rig *r = *state;
+
+	jobs_add(r, 1);
+	assert_int_equal(starts_after(r, 7, 5), 0);
+	assert_true(child_run(take_and_die, r->path));
+	assert_int_equal(starts_after(r, 7, 3), 1);
+	assert_int_equal(starts_after(r, 7, 5), 1);
+	assert_int_equal(starts_after(r, 7, 6), 0);
+	assert_true(child_run(take_and_die, r->path));
+	/* Another file, or other versions. */
+	assert_int_equal(starts_after(r, 8, 0), 1);
+	assert_int_equal(starts_after(r, 8, 1), 0);
+}
+
 static void what_is_given_back_is_no_death(void **state)
 {
 	struct jobs_rig *r = *state;
@@ -362,11 +393,42 @@ static void what_waits_is_cancelled_at_once(void **state)
 	struct jobs_rig *r = *state;
 
 	jobs_add(r, 1);
-	assert_int_equal(sc_jobs_cancel(r->j, 1, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_cancel(r->j, 1, NULL, &r->err), SC_OK);
 	assert_int_equal(jobs_get(r, 1).state, SC_JOB_CANCELLED);
 	assert_true(jobs_get(r, 1).ended_us > 0);
 	jobs_expect_none(r, r->j);
-	assert_int_equal(sc_jobs_cancel(r->j, 9, &r->err), SC_NOT_FOUND);
+	assert_int_equal(sc_jobs_cancel(r->j, 9, NULL, &r->err), SC_NOT_FOUND);
+}
+
+static enum sc_job_state cancelled_was(struct jobs_rig *r, struct sc_jobs *j, int64_t id)
+{
+	struct sc_job was = { .id = -1 };
+
+	assert_int_equal(sc_jobs_cancel(j, id, &was, &r->err), SC_OK);
+	assert_int_equal(was.id, id);
+	return was.state;
+}
+
+/* Under one lock: whoever cancels what ends meanwhile learns that it was forgotten. */
+static void what_it_was_is_told(void **state)
+{
+	struct jobs_rig *r = *state;
+	struct sc_jobs *other = NULL;
+	struct sc_job was = { .id = -1 };
+	struct sc_job job;
+
+	jobs_add(r, 1);
+	jobs_add(r, 2);
+	job = jobs_take(r);
+	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(cancelled_was(r, other, 2), SC_JOB_QUEUED);
+	assert_int_equal(cancelled_was(r, other, 2), SC_JOB_CANCELLED);
+	assert_int_equal(cancelled_was(r, other, 1), SC_JOB_RUNNING);
+	jobs_end(r, &job, SC_JOB_DONE);
+	assert_int_equal(cancelled_was(r, other, 1), SC_JOB_DONE);
+	assert_int_equal(sc_jobs_cancel(other, 1, &was, &r->err), SC_NOT_FOUND);
+	assert_int_equal(was.id, -1);
+	sc_jobs_close(other);
 }
 
 static void what_runs_is_told(void **state)
@@ -379,7 +441,7 @@ static void what_runs_is_told(void **state)
 	jobs_add(r, 1);
 	job = jobs_take(r);
 	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
-	assert_int_equal(sc_jobs_cancel(other, 1, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_cancel(other, 1, NULL, &r->err), SC_OK);
 	assert_int_equal(jobs_get(r, 1).state, SC_JOB_RUNNING);
 	assert_true(jobs_get(r, 1).cancel);
 	assert_int_equal(sc_jobs_report(r->j, &job, &job.progress, &stop, &r->err),
@@ -388,7 +450,7 @@ static void what_runs_is_told(void **state)
 	/* It is still ours, though another one asked whether anybody has it. */
 	jobs_expect_none(r, other);
 	/* By the warmer's own handle it is the same. */
-	assert_int_equal(sc_jobs_cancel(r->j, 1, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_cancel(r->j, 1, NULL, &r->err), SC_OK);
 	jobs_expect_none(r, other);
 	jobs_end(r, &job, SC_JOB_CANCELLED);
 	assert_int_equal(jobs_get(r, 1).state, SC_JOB_CANCELLED);
@@ -401,7 +463,7 @@ static void what_nobody_runs_any_more_is_cancelled_at_once(void **state)
 
 	jobs_add(r, 1);
 	assert_true(child_run(take_and_die, r->path));
-	assert_int_equal(sc_jobs_cancel(r->j, 1, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_cancel(r->j, 1, NULL, &r->err), SC_OK);
 	assert_int_equal(jobs_get(r, 1).state, SC_JOB_CANCELLED);
 }
 
@@ -415,7 +477,7 @@ static bool take_cancelled_and_die(void *arg)
 	return sc_jobs_open(path, &j, &err) == SC_OK &&
 	       sc_jobs_open(path, &other, &err) == SC_OK &&
 	       sc_jobs_take(j, &job, &err) == SC_OK &&
-	       sc_jobs_cancel(other, job.id, &err) == SC_OK;
+	       sc_jobs_cancel(other, job.id, NULL, &err) == SC_OK;
 }
 
 static void who_dies_before_it_is_told(void **state)
@@ -447,10 +509,12 @@ int main(void)
 		TEST(three_deaths_in_a_row_are_a_failure),
 		TEST(the_last_failure_leaves_nothing),
 		TEST(getting_on_forgives),
+		TEST(getting_there_again_does_not),
 		TEST(what_is_given_back_is_no_death),
 		TEST(progress_is_kept),
 		TEST(a_child_cannot_use_it_nor_give_back),
 		TEST(what_waits_is_cancelled_at_once),
+		TEST(what_it_was_is_told),
 		TEST(what_runs_is_told),
 		TEST(what_nobody_runs_any_more_is_cancelled_at_once),
 		TEST(who_dies_before_it_is_told),

@@ -58,7 +58,7 @@ static void any_byte_of_a_slot(void **state)
 
 	for (off_t at = 0; at < JOBS_PAGE; at += 61) {
 		while (jobs_number(r) > 0)
-			assert_int_equal(sc_jobs_cancel(r->j, (int64_t)n, &r->err),
+			assert_int_equal(sc_jobs_cancel(r->j, (int64_t)n, NULL, &r->err),
 					 SC_OK);
 		n = (size_t)jobs_add(r, 1);
 		garble(r, JOBS_PAGE + at, 1);
