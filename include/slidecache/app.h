@@ -83,9 +83,10 @@ SC_MUST enum sc_status sc_app_warm(struct sc_app_warmer *w,
 				   int64_t patience_us, struct sc_warm_progress *out,
 				   sc_warm_report_fn report, void *arg,
 				   struct sc_err *err);
-/* Opens the jobs of the configuration: the one place that knows their file. */
-SC_MUST enum sc_status sc_app_jobs_open(const struct sc_conf *conf, struct sc_jobs **out,
-					struct sc_err *err);
+/* Opens the jobs of the configuration: the one place that knows their file. wait_ms as of
+ * sc_jobs_open. */
+SC_MUST enum sc_status sc_app_jobs_open(const struct sc_conf *conf, int wait_ms,
+					struct sc_jobs **out, struct sc_err *err);
 
 /* What the caches hold, beside the counters of metrics.h. */
 struct sc_cache_contents {

@@ -41,6 +41,11 @@ struct sc_pixels sc_pixels_take(struct sc_pixels *p);
  */
 void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background);
 
+/* Filter weights of resizes of late, for those of the same sizes to come. One thread. */
+struct sc_filters;
+struct sc_filters *sc_filters_new(void);
+void sc_filters_free(struct sc_filters *f);
+
 /*
  * Lanczos (a = 3) resampling of src to width x height; a side may also grow, as by the
  * pixel that rounding takes from a tile at the edge. Pillow's algorithm, precision and
@@ -49,8 +54,8 @@ void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background);
  * floor(scale / 2) in that axis first, as Pillow's reducing_gap = 2.0 does. dst is
  * allocated here. Same size: a copy.
  */
-SC_MUST enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width,
-				   uint32_t height, struct sc_pixels *dst,
+SC_MUST enum sc_status sc_resample(struct sc_filters *f, const struct sc_pixels *src,
+				   uint32_t width, uint32_t height, struct sc_pixels *dst,
 				   struct sc_err *err);
 
 /*
@@ -70,7 +75,8 @@ struct sc_resize {
 	uint32_t fx, fy;
 	uint32_t width, height;
 };
-SC_MUST enum sc_status sc_resample_boxes(const struct sc_pixels *boxes,
+SC_MUST enum sc_status sc_resample_boxes(struct sc_filters *f,
+					 const struct sc_pixels *boxes,
 					 const struct sc_resize *to,
 					 struct sc_pixels *dst, struct sc_err *err);
 

@@ -20,9 +20,11 @@
 
 #include "slidecache/warm.h"
 
-#define SC_JOBS_ACTIVE_MAX 64
-#define SC_JOBS_ENDED_MAX  64
-#define SC_JOB_STARTS_MAX  3
+#define SC_JOBS_ACTIVE_MAX   64
+#define SC_JOBS_ENDED_MAX    64
+#define SC_JOB_STARTS_MAX    3
+#define SC_JOBS_WAIT_MS	     5000 /* for the table's lock, of who has time */
+#define SC_JOBS_WAIT_LESS_MS 300  /* of who serves viewers */
 
 enum sc_job_state {
 	SC_JOB_QUEUED,
@@ -48,8 +50,10 @@ struct sc_job {
 
 struct sc_jobs;
 
-/* Makes the file when it is missing; one that is damaged as a whole is renamed aside. */
-SC_MUST enum sc_status sc_jobs_open(const char *path, struct sc_jobs **out,
+/* Makes the file when it is missing; one that is damaged as a whole is renamed aside.
+ * Each call waits up to wait_ms for the table's lock; SC_UNAVAILABLE: that was not
+ * enough. */
+SC_MUST enum sc_status sc_jobs_open(const char *path, int wait_ms, struct sc_jobs **out,
 				    struct sc_err *err);
 void sc_jobs_close(struct sc_jobs *j);
 
@@ -104,9 +108,9 @@ bool sc_job_ended(const struct sc_job *job);
 /* Appends the object that HTTP and the command line show: {"id", "image", "z_dimension",
  * "frame", "mem_size_mb", "state", "reason", "by", "created_at", "started_at",
  * "ended_at", "level", "levels", "tiles": {"done", "planned"}, "bytes": {"done",
- * "planned"}, "skipped_tiles", "failed_tiles", "failure", "waiting", "tiles_per_s",
- * "seconds_left" (null: unknown), "result": {as sc_warm_levels_json}}. Times are UTC,
- * null: not yet. */
+ * "planned"}, "total_tiles", "skipped_tiles", "failed_tiles", "failure", "waiting",
+ * "tiles_per_s", "seconds_left" (null: unknown), "result": {as sc_warm_levels_json}}.
+ * Times are UTC, null: not yet. */
 void sc_job_json(const struct sc_job *job, struct sc_buf *out);
 
 #endif

@@ -43,8 +43,9 @@ SC_MUST enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root 
 					  struct sc_err *err);
 void sc_slide_root_close(struct sc_slide_root *r);
 /* file: relative to the root. SC_NOT_FOUND: no such file (the text names no path);
- * SC_UNREADABLE: not a regular file; SC_UNAVAILABLE: the folder itself is away. Touches no slide data: a stat when the name still
- * leads to the file that was found beneath the root before, an openat2 otherwise. */
+ * SC_UNREADABLE: not a regular file; SC_UNAVAILABLE: the folder itself is away. Touches
+ * no slide data: a stat when the name still leads to the file that was found beneath the
+ * root before, an openat2 otherwise. */
 SC_MUST enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
 					 struct sc_identity *out, struct sc_err *err);
 

@@ -117,6 +117,9 @@ SC_MUST enum sc_status sc_warm_run(const struct sc_warm_tools *t,
  * "Sec."}, ...}, levels from 0 to the one that the run came to; Size_MB (MiB) and Total
  * cumulative. Appends the members without the braces, so that more can follow. */
 void sc_warm_levels_json(const struct sc_warm_progress *p, struct sc_buf *out);
+/* Tiles that are not there: of a run that ended well those that the budget had no room
+ * for. Pure. */
+int64_t sc_warm_missing_tiles(const struct sc_warm_progress *p);
 /* Seconds left by the rate of lately; -1 unknown. Pure. */
 int64_t sc_warm_left_s(const struct sc_warm_progress *p);
 

@@ -140,6 +140,23 @@ static enum sc_status read_wants(const struct sc_request *rq, struct wants *out,
 	return status;
 }
 
+/* The job that is in the way, if it is one image's. */
+static void locate_other(struct sc_request *rq, struct sc_response *rs,
+			 const struct wants *wants)
+{
+	struct sc_jobs *table = NULL;
+	struct sc_job job;
+	struct sc_err err;
+
+	if (sc_job_table(rq->ctx->app, &table, &err) != SC_OK)
+		return;
+	for (size_t i = 0; i < wants->n; i++)
+		if (sc_jobs_of_image(table, wants->items[i].image, &job, &err) == SC_OK) {
+			sc_job_location(rq, rs, job.id);
+			return;
+		}
+}
+
 enum sc_status sc_handle_jobs_add(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err)
 {
@@ -151,6 +168,8 @@ enum sc_status sc_handle_jobs_add(struct sc_request *rq, struct sc_response *rs,
 		return status;
 	jobs = sc_alloc_array(wants.n, sizeof(*jobs));
 	status = sc_job_queue(rq, wants.items, wants.n, jobs, err);
+	if (status == SC_FULL)
+		locate_other(rq, rs, &wants);
 	if (status)
 		return status;
 	sc_json_response(rs);

@@ -40,9 +40,9 @@ static enum sc_status join(struct sc_request *rq, struct sc_response *rs,
 	if (status || (sc_warm_same(&job->want, want) && !job->cancel))
 		return status;
 	sc_job_location(rq, rs, job->id);
-	return sc_fail(err, SC_FULL, "image %lld has another job, %lld, which %s",
-		       (long long)want->image, (long long)job->id,
-		       job->cancel ? "is being cancelled" : "did not end yet");
+	return sc_fail(err, SC_FULL, "image %lld: job %lld %s", (long long)want->image,
+		       (long long)job->id,
+		       job->cancel ? "is being cancelled" : "waits or runs");
 }
 
 /* The queue may be full, or another worker may have been first: then there is a job to
@@ -108,6 +108,6 @@ enum sc_status sc_handle_warm(struct sc_request *rq, struct sc_response *rs,
 		answer_accepted(rq, rs, &job);
 		return SC_OK;
 	}
-	status = sc_warm_wait(rq, &job, err);
+	status = sc_job_await(rq, &job, err);
 	return status ? status : answer(rq, rs, &job, err);
 }

@@ -25,7 +25,8 @@ enum sc_status sc_job_table(struct sc_app *app, struct sc_jobs **out, struct sc_
 {
 	if (!app->jobs && sc_mono_us() < app->jobs_retry_us)
 		return fail_unavailable(err);
-	if (!app->jobs && sc_app_jobs_open(app->conf, &app->jobs, err) != SC_OK)
+	if (!app->jobs &&
+	    sc_app_jobs_open(app->conf, SC_JOBS_WAIT_LESS_MS, &app->jobs, err) != SC_OK)
 		return put_off(app, err);
 	*out = app->jobs;
 	return SC_OK;

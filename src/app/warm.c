@@ -22,13 +22,13 @@ struct sc_app_warmer {
 	struct sc_cache *cache;	      /* the same */
 };
 
-enum sc_status sc_app_jobs_open(const struct sc_conf *conf, struct sc_jobs **out,
-				struct sc_err *err)
+enum sc_status sc_app_jobs_open(const struct sc_conf *conf, int wait_ms,
+				struct sc_jobs **out, struct sc_err *err)
 {
 	SC_AUTO_BUF path = SC_BUF_INIT;
 
 	sc_buf_printf(&path, "%s/jobs", conf->state_dir);
-	return sc_jobs_open((const char *)path.data, out, err);
+	return sc_jobs_open((const char *)path.data, wait_ms, out, err);
 }
 
 void sc_app_warmer_close(struct sc_app_warmer *w)
@@ -170,7 +170,5 @@ enum sc_status sc_app_warm(struct sc_app_warmer *w, const struct sc_warm_request
 					     .cache = w->cache,
 					     .threads = (int)w->conf->warm.threads,
 					     .patience_us = patience_us };
-	if (sc_warm_check(&tools, im, want, err) != SC_OK)
-		return err->status;
 	return sc_warm_run(&tools, im, want, out, report, arg, err);
 }

@@ -64,7 +64,7 @@ static bool look_again(struct sc_app *app, struct sc_job *job, int64_t left_us)
 	return sc_job_find(app, job->id, job, &err) == SC_OK;
 }
 
-enum sc_status sc_warm_wait(struct sc_request *rq, struct sc_job *job, struct sc_err *err)
+enum sc_status sc_job_await(struct sc_request *rq, struct sc_job *job, struct sc_err *err)
 {
 	int64_t end_us = deadline(rq);
 	int64_t now_us = sc_mono_us();

@@ -13,7 +13,7 @@
  * one, none of a single worker) wait like this: the others are there for viewers. *job
  * is as it was seen last. SC_ABORTED: the client went away.
  */
-SC_MUST enum sc_status sc_warm_wait(struct sc_request *rq, struct sc_job *job,
+SC_MUST enum sc_status sc_job_await(struct sc_request *rq, struct sc_job *job,
 				    struct sc_err *err);
 
 #endif

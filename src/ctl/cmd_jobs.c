@@ -15,13 +15,11 @@
 
 void sc_ctl_put_jobs(struct sc_buf *out, const struct sc_job *jobs, size_t n)
 {
-	sc_json_begin(out, '{');
 	sc_json_key(out, "jobs");
 	sc_json_begin(out, '[');
 	for (size_t i = 0; i < n; i++)
 		sc_job_json(&jobs[i], out);
 	sc_json_end(out, ']');
-	sc_json_end(out, '}');
 }
 
 /* "2026-01-02 03:04:05 UTC"; "-" for what was not yet. */
@@ -53,6 +51,12 @@ static const char *state_of(const struct sc_job *job)
 	return sc_job_state_name(job->state);
 }
 
+/* Tiles that the budget had no room for. */
+static int64_t left_by_budget(const struct sc_job *job)
+{
+	return job->state == SC_JOB_DONE ? sc_warm_missing_tiles(&job->progress) : 0;
+}
+
 /* ----- list ----- */
 
 static void put_row(const struct sc_job *job, struct sc_buf *out)
@@ -68,6 +72,8 @@ static void put_row(const struct sc_job *job, struct sc_buf *out)
 	sc_ctl_put_printable(out, job->by);
 	sc_buf_str(out, *job->reason ? ": " : "");
 	sc_ctl_put_printable(out, job->reason);
+	if (left_by_budget(job) > 0)
+		sc_buf_str(out, ": budget used");
 	sc_buf_str(out, "\n");
 }
 
@@ -76,7 +82,7 @@ static void print_list(const struct sc_job *jobs, size_t n)
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
 	sc_buf_printf(&out, "%6s  %-9s  %6s  %5s  %9s  %8s  %-23s  %s\n", "job", "state",
-		      "image", "done", "tiles", "MB", "queued at", "by");
+		      "image", "done", "tiles", "MiB", "queued at", "by");
 	for (size_t i = 0; i < n; i++)
 		put_row(&jobs[i], &out);
 	(void)fputs((const char *)out.data, stdout);
@@ -103,7 +109,9 @@ static enum sc_status list(const struct call *c, struct sc_err *err)
 		print_list(jobs, n);
 		return SC_OK;
 	}
+	sc_json_begin(&out, '{');
 	sc_ctl_put_jobs(&out, jobs, n);
+	sc_json_end(&out, '}');
 	sc_ctl_print(&out);
 	return SC_OK;
 }
@@ -123,7 +131,7 @@ static void put_asked(const struct sc_job *job, struct sc_buf *out)
 	sc_buf_printf(out, "%lld, plane %lld, frame %lld\n", (long long)job->want.image,
 		      (long long)job->want.z, (long long)job->want.frame);
 	put_label(out, "at most");
-	sc_buf_printf(out, "%.1f MB\n", (double)job->want.budget_bytes / MIB);
+	sc_buf_printf(out, "%.1f MiB\n", (double)job->want.budget_bytes / MIB);
 	put_label(out, "by");
 	sc_ctl_put_printable(out, job->by);
 	sc_buf_str(out, "\n");
@@ -165,10 +173,13 @@ static void put_progress(const struct sc_job *job, struct sc_buf *out)
 		      (long long)p->failed_tiles);
 	sc_buf_str(out, *p->failure ? ": " : "");
 	sc_ctl_put_printable(out, p->failure);
+	if (left_by_budget(job) > 0)
+		sc_buf_printf(out, "; budget used, %lld tiles not stored",
+			      (long long)left_by_budget(job));
 	sc_buf_str(out, "\n");
 	put_label(out, "size");
-	sc_buf_printf(out, "%.1f MB of %.1f MB\n", (double)p->bytes / MIB,
-		      (double)p->planned_bytes / MIB);
+	sc_buf_printf(out, "%.1f MiB of %.1f MiB\n", (double)p->bytes / MIB,
+		      p->levels > 0 ? (double)p->planned_bytes / MIB : 0);
 	if (job->state != SC_JOB_RUNNING)
 		return;
 	put_label(out, "rate");
@@ -307,7 +318,7 @@ enum sc_status sc_cmd_jobs(const struct sc_ctl *ctl, struct sc_err *err)
 	if (!status)
 		status = read_ids(&c, err);
 	if (!status)
-		status = sc_app_jobs_open(ctl->conf, &c.table, err);
+		status = sc_app_jobs_open(ctl->conf, SC_JOBS_WAIT_MS, &c.table, err);
 	if (!status)
 		status = row->run(&c, err);
 	sc_jobs_close(c.table);

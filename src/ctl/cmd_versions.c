@@ -14,6 +14,8 @@
 #include "slidecache/ledger.h"
 
 #define AT_ONCE 16 /* what sc_versions_get takes */
+#define KIB	1024
+#define MIB	(1024 * KIB)
 
 /* What the last change of each left behind, on this machine; free it. */
 static struct sc_held *held_behind(const struct sc_version *v, size_t n)
@@ -30,12 +32,12 @@ static struct sc_held *held_behind(const struct sc_version *v, size_t n)
 
 static void print_size(uint64_t bytes)
 {
-	if (bytes < 1000)
+	if (bytes < KIB)
 		printf("%llu bytes", (unsigned long long)bytes);
-	else if (bytes < 999500)
-		printf("%.0f kB", (double)bytes / 1e3);
+	else if (bytes < MIB - KIB / 2)
+		printf("%.0f KiB", (double)bytes / KIB);
 	else
-		printf("%.1f MB", (double)bytes / 1e6);
+		printf("%.1f MiB", (double)bytes / MIB);
 }
 
 /* "7 entries (1.3 MB)", with what stands before and after it; or nothing at all. */

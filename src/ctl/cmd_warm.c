@@ -28,6 +28,8 @@ static void put_slide(struct sc_buf *out, const struct sc_warming_slide *s)
 	sc_json_int(out, s->progress.tiles);
 	sc_json_key(out, "bytes");
 	sc_json_int(out, (int64_t)s->progress.bytes);
+	sc_json_key(out, "total_tiles");
+	sc_json_int(out, s->progress.total_tiles);
 	sc_json_key(out, "skipped_tiles");
 	sc_json_int(out, s->progress.skipped_tiles);
 	sc_json_key(out, "failed_tiles");
@@ -41,6 +43,23 @@ static void put_slide(struct sc_buf *out, const struct sc_warming_slide *s)
 	sc_json_end(out, '}');
 }
 
+static void put_left_out(struct sc_buf *out, const struct sc_warming *w)
+{
+	sc_json_key(out, "left_out");
+	sc_json_begin(out, '[');
+	for (size_t i = 0; i < w->nleft_out; i++) {
+		sc_json_begin(out, '{');
+		sc_json_key(out, "id");
+		sc_json_int(out, w->left_out[i].id);
+		sc_json_key(out, "name");
+		sc_json_str(out, w->left_out[i].name);
+		sc_json_key(out, "reason");
+		sc_json_str(out, w->left_out[i].reason);
+		sc_json_end(out, '}');
+	}
+	sc_json_end(out, ']');
+}
+
 static void print_json(const struct sc_warming *w)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
@@ -51,6 +70,7 @@ static void print_json(const struct sc_warming *w)
 	for (size_t i = 0; i < w->n; i++)
 		put_slide(&out, &w->slides[i]);
 	sc_json_end(&out, ']');
+	put_left_out(&out, w);
 	sc_json_end(&out, '}');
 	sc_ctl_print(&out);
 }
@@ -94,7 +114,10 @@ static void print_jobs(const struct sc_warming *w, const struct sc_job *jobs)
 	for (size_t i = 0; i < w->n && !w->ctl->json; i++)
 		printf("job %lld: %s\n", (long long)jobs[i].id, w->slides[i].label);
 	if (w->ctl->json) {
+		sc_json_begin(&out, '{');
 		sc_ctl_put_jobs(&out, jobs, w->n);
+		put_left_out(&out, w);
+		sc_json_end(&out, '}');
 		sc_ctl_print(&out);
 	}
 	if (!sc_ctl_service_runs(w->ctl->conf))
@@ -109,7 +132,8 @@ static enum sc_status add_jobs(const struct sc_warming *w, struct sc_job *jobs,
 	SC_AUTO_FREE struct sc_warm_request *wants =
 		sc_alloc_array(w->n + 1, sizeof(*wants));
 	struct sc_jobs *table = NULL;
-	enum sc_status status = sc_app_jobs_open(w->ctl->conf, &table, err);
+	enum sc_status status =
+		sc_app_jobs_open(w->ctl->conf, SC_JOBS_WAIT_MS, &table, err);
 
 	for (size_t i = 0; i < w->n; i++) {
 		wants[i] = w->want;

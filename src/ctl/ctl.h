@@ -31,8 +31,9 @@ struct sc_ctl {
 struct sc_command {
 	const char *name;
 	const char *usage; /* the arguments, for people */
-	const char *help;  /* one sentence */
+	const char *help;  /* one sentence, and what its arguments are if that is much */
 	enum sc_status (*run)(const struct sc_ctl *ctl, struct sc_err *err);
+	int least; /* arguments that it needs */
 };
 
 enum sc_status sc_cmd_versions(const struct sc_ctl *ctl, struct sc_err *err);
@@ -73,7 +74,7 @@ void sc_ctl_sweep(const struct sc_ctl *ctl);
 /* The configured folder's migrations. A bad file is no matter of usage: SC_DAMAGED. */
 enum sc_status sc_ctl_load_migrations(const struct sc_ctl *ctl,
 				      struct sc_migrations **out, struct sc_err *err);
-/* Appends the document that names jobs. */
+/* Appends "jobs": [...] to an object. */
 void sc_ctl_put_jobs(struct sc_buf *out, const struct sc_job *jobs, size_t n);
 /* Prints a finished JSON document and a newline. */
 void sc_ctl_print(const struct sc_buf *json);

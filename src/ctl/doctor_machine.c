@@ -12,11 +12,14 @@
 #include <unistd.h>
 
 #include "slidecache/clock.h"
+#include "slidecache/slide.h"
 
 #define SKEW_MAX_S 2
 #define NTP	   "let NTP set the clock: timedatectl set-ntp true"
 /* OpenSlide's cache of decoded tiles, for each slide that is open. */
 #define SLIDE_MB 32
+/* Decoded tiles of slides that are read without OpenSlide, for all that are open. */
+#define TILES_MB ((int64_t)(SC_SLIDE_TILES_MAX >> 20))
 /* A slide of several files has more than one open; the rest is sockets and stores. */
 #define FILES_A_SLIDE 4
 #define FILES_BESIDES 64
@@ -75,23 +78,34 @@ void sc_doctor_clock(struct sc_doctor *d)
 		sc_doctor_ok(d, "%.19s UTC, here and in state_dir", now);
 }
 
+/* Each thread of a warmer has one slide open. */
+static int64_t warming_mb(const struct sc_conf *c)
+{
+	int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t threads = c->warm.threads > 0 ? c->warm.threads : cores;
+
+	return c->warmers * threads * (SLIDE_MB + TILES_MB);
+}
+
 void sc_doctor_memory(struct sc_doctor *d)
 {
 	SC_AUTO_BUF fix = SC_BUF_INIT;
 	const struct sc_conf *c = d->conf;
 	int64_t pages = sysconf(_SC_PHYS_PAGES);
 	int64_t has_mb = pages / ((1 << 20) / sysconf(_SC_PAGESIZE));
-	int64_t want_mb = c->workers * c->slides.max_open * SLIDE_MB;
-	int64_t fits = has_mb / 2 / SLIDE_MB / c->workers;
+	int64_t beside_mb = c->workers * TILES_MB + warming_mb(c);
+	int64_t want_mb = c->workers * c->slides.max_open * SLIDE_MB + beside_mb;
+	int64_t fits = (has_mb / 2 - beside_mb) / SLIDE_MB / c->workers;
 
-	sc_buf_printf(&fix, "set slides.max_open to %lld, or fewer workers",
+	sc_buf_printf(&fix, "set slides.max_open to %lld, or fewer workers or warmers",
 		      (long long)(fits > 1 ? fits : 1));
 	if (want_mb > has_mb * 3 / 4)
 		sc_doctor_warn(d, (const char *)fix.data,
-			       "%lld workers with %lld slides open each may take %lld "
-			       "MiB of %lld",
+			       "%lld workers with %lld slides open each, and %lld "
+			       "warmers, may take %lld MiB of %lld",
 			       (long long)c->workers, (long long)c->slides.max_open,
-			       (long long)want_mb, (long long)has_mb);
+			       (long long)c->warmers, (long long)want_mb,
+			       (long long)has_mb);
 	else
 		sc_doctor_ok(d, "slides may take %lld MiB of %lld", (long long)want_mb,
 			     (long long)has_mb);

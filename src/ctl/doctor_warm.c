@@ -25,7 +25,7 @@ static void check_room(struct sc_doctor *d)
 			       "set caches.tiles_cache.options.max_size_mb to what all "
 			       "slides take, or warm less",
 			       "warm.on_scan_mb is %lld, tiles_cache has room for %lld "
-			       "MB: the first slide would throw itself out",
+			       "MiB: the first slide would throw itself out",
 			       warmed, (long long)tiles->max_size_mb);
 }
 
@@ -39,7 +39,9 @@ static void count_jobs(struct sc_doctor *d, const struct sc_job *jobs, size_t n)
 		open += !sc_job_ended(&jobs[i]);
 	}
 	if (failed > 0)
-		sc_doctor_warn(d, "slidecachectl jobs list says why",
+		sc_doctor_warn(d,
+			       "slidecachectl jobs list says why, jobs cancel ID "
+			       "forgets one",
 			       "jobs: %zu to be done, %zu failed lately", open, failed);
 	else
 		sc_doctor_ok(d, "jobs: %zu to be done", open);
@@ -58,7 +60,7 @@ static void check_jobs(struct sc_doctor *d)
 		sc_doctor_may_not_look(d, d->conf->state_dir);
 	else if (why != 0)
 		sc_doctor_ok(d, "no job was there yet");
-	else if (sc_app_jobs_open(d->conf, &table, &err) != SC_OK ||
+	else if (sc_app_jobs_open(d->conf, SC_JOBS_WAIT_MS, &table, &err) != SC_OK ||
 		 sc_jobs_list(table, &jobs, &n, &err) != SC_OK)
 		sc_doctor_fail(d,
 			       "let the service's user write that file; what is in it "

@@ -18,37 +18,41 @@
 
 static const struct sc_command commands[] = {
 	{ "images", "list | scan | add FILE | remove ID", "the catalogue of slides",
-	  sc_cmd_images },
+	  sc_cmd_images, 1 },
 	{ "versions", "", "versioned caches: current version, changed when and by whom",
-	  sc_cmd_versions },
+	  sc_cmd_versions, 0 },
 	{ "invalidate", "NAME... | --image ID | --all", "gives caches a new version",
-	  sc_cmd_invalidate },
+	  sc_cmd_invalidate, 1 },
 	{ "invalidateversionedcaches", "", "gives all versioned caches a new version",
-	  sc_cmd_invalidate_all },
+	  sc_cmd_invalidate_all, 0 },
 	{ "start", "NAME...", "begins the versioning of caches, all of them or none",
-	  sc_cmd_start },
+	  sc_cmd_start, 1 },
 	{ "stop", "NAME...", "ends the versioning of caches, all of them or none",
-	  sc_cmd_stop },
+	  sc_cmd_stop, 1 },
 	{ "migrate", "[NAME | APP.NAME | APP.zero | zero] [--plan]",
-	  "applies and reverses migrations; --plan only says which", sc_cmd_migrate },
+	  "applies and reverses migrations; --plan only says which", sc_cmd_migrate, 0 },
 	{ "showmigrations", "", "migrations, and which of them are applied",
-	  sc_cmd_showmigrations },
+	  sc_cmd_showmigrations, 0 },
 	{ "warm", "ID... | --all [OPTION...]",
 	  "renders and stores tiles before anybody asks for them:\n"
-	  "        --mem-size-mb N    at most so much a slide (5)\n"
+	  "        --mem-size-mb N    at most so many MiB a slide (5)\n"
 	  "        --z-dimension N, --frame N    of this plane (1, 1)\n"
 	  "        --jobs N           so many slides at a time (1)\n"
 	  "        --threads N        so many threads a slide (0: as there are cores)\n"
 	  "        --background       the service does it; prints the jobs' ids",
-	  sc_cmd_warm },
+	  sc_cmd_warm, 1 },
 	{ "jobs", "list | show ID | cancel ID...",
-	  "what the service warms, and has warmed lately", sc_cmd_jobs },
+	  "what the service warms, and has warmed lately:\n"
+	  "        list               all of them\n"
+	  "        show ID            one: how far it is, and why it failed\n"
+	  "        cancel ID...       ends what waits or runs, forgets what has ended",
+	  sc_cmd_jobs, 1 },
 	{ "explain", "URL", "which key, which versions, stored or not, and why",
-	  sc_cmd_explain },
+	  sc_cmd_explain, 1 },
 	{ "stats", "", "counters of the running service, entries and bytes of its caches",
-	  sc_cmd_stats },
+	  sc_cmd_stats, 0 },
 	{ "doctor", "", "what is wrong with configuration, stores, machine, and its fix",
-	  sc_cmd_doctor },
+	  sc_cmd_doctor, 0 },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -76,7 +80,7 @@ static void print_help(FILE *out)
 static void print_command_help(const struct sc_command *command)
 {
 	(void)printf("usage: slidecachectl [OPTION...] %s%s%s\n\n%s\n\n"
-		     "Options: slidecachectl --help\n",
+		     "Options of every command: slidecachectl --help\n",
 		     command->name, *command->usage ? " " : "", command->usage,
 		     command->help);
 }
@@ -249,6 +253,15 @@ static bool help_with(int argc, char **argv)
 	return false;
 }
 
+static enum sc_status check_usage(const struct sc_command *command,
+				  const struct sc_ctl *ctl, struct sc_err *err)
+{
+	if (ctl->argc >= command->least)
+		return SC_OK;
+	return sc_fail(err, SC_INVALID, "an argument is missing: %s %s", command->name,
+		       command->usage);
+}
+
 static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
 				  struct sc_err *err)
 {
@@ -258,8 +271,10 @@ static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
 	if (!command)
 		return sc_fail(err, SC_INVALID, "unknown command %.64s; see --help",
 			       name);
+	/* Whatever state there is. */
+	status = check_usage(command, ctl, err);
 	/* The doctor has its own words for it. */
-	if (command->run != sc_cmd_doctor)
+	if (!status && command->run != sc_cmd_doctor)
 		status = sc_ctl_check_state(ctl->conf, err);
 	if (!status)
 		status = sc_ctl_become_owner(ctl->conf, err);

@@ -7,10 +7,12 @@
 
 #include <stdio.h>
 
-#define NAME_LEAST 8
-#define NAME_MOST  32
-#define BAR_LEAST  12 /* with its brackets */
-#define GAP	   2
+#define NAME_LEAST  8
+#define NAME_ENOUGH 16 /* to tell one from another */
+#define NAME_MOST   32
+#define BAR_LEAST   12 /* with its brackets */
+#define TILES_WIDTH 17 /* "12345/12345 tiles" */
+#define GAP	    2
 
 /* ----- columns ----- */
 
@@ -156,16 +158,27 @@ void sc_bar_time(int64_t seconds, struct sc_buf *out)
 		sc_buf_printf(out, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
+int64_t sc_bar_later(int64_t a_s, int64_t b_s)
+{
+	if (a_s < 0 || b_s < 0)
+		return -1;
+	return a_s > b_s ? a_s : b_s;
+}
+
 static void put_tiles(const struct sc_bar *b, struct sc_buf *out)
 {
 	char planned[24];
+	char text[64];
 
 	if (b->planned <= 0) {
-		sc_buf_printf(out, "%lld tiles", (long long)b->done);
-		return;
+		(void)snprintf(text, sizeof(text), "%lld tiles", (long long)b->done);
+	} else {
+		int n = snprintf(planned, sizeof(planned), "%lld", (long long)b->planned);
+
+		(void)snprintf(text, sizeof(text), "%*lld/%s tiles", n,
+			       (long long)b->done, planned);
 	}
-	int n = snprintf(planned, sizeof(planned), "%lld", (long long)b->planned);
-	sc_buf_printf(out, "%*lld/%s tiles", n, (long long)b->done, planned);
+	sc_buf_printf(out, "%*s", TILES_WIDTH, text);
 }
 
 static void put_rate(const struct sc_bar *b, struct sc_buf *out)
@@ -194,7 +207,7 @@ static void put_piece(enum piece p, const struct sc_bar *b, struct sc_buf *out)
 		put_rate(b, out);
 		break;
 	case SIZE:
-		sc_buf_printf(out, "%6.1f MB", (double)b->bytes / (1 << 20));
+		sc_buf_printf(out, "%6.1f MiB", (double)b->bytes / (1 << 20));
 		break;
 	default:
 		sc_bar_time(b->left_s, &time);
@@ -219,15 +232,21 @@ struct layout {
 	bool bar;
 };
 
-static int needed(const struct layout *l)
+static int needed(const struct layout *l, int name)
 {
-	return NAME_LEAST + (l->bar ? GAP + BAR_LEAST : 0) + l->pieces;
+	return name + (l->bar ? GAP + BAR_LEAST : 0) + l->pieces;
 }
 
 /* All of it, less what has no room. */
 static struct layout lay_out(const size_t lengths[PIECES], int width)
 {
-	static const enum piece before_bar[] = { SIZE, RATE, TILES, LEFT };
+	static const struct {
+		enum piece piece;
+		int name; /* columns of it that are worth more */
+	} before_bar[] = { { SIZE, NAME_ENOUGH },
+			   { RATE, NAME_LEAST },
+			   { TILES, NAME_LEAST },
+			   { LEFT, NAME_LEAST } };
 	struct layout l = { .bar = true };
 
 	for (int p = 0; p < PIECES; p++) {
@@ -235,12 +254,12 @@ static struct layout lay_out(const size_t lengths[PIECES], int width)
 		l.pieces += GAP + (int)lengths[p];
 	}
 	for (size_t i = 0; i < sizeof(before_bar) / sizeof(before_bar[0]); i++)
-		if (needed(&l) > width) {
-			l.shown[before_bar[i]] = false;
-			l.pieces -= GAP + (int)lengths[before_bar[i]];
+		if (needed(&l, before_bar[i].name) > width) {
+			l.shown[before_bar[i].piece] = false;
+			l.pieces -= GAP + (int)lengths[before_bar[i].piece];
 		}
-	l.bar = needed(&l) <= width;
-	if (needed(&l) > width) {
+	l.bar = needed(&l, NAME_LEAST) <= width;
+	if (needed(&l, NAME_LEAST) > width) {
 		l.shown[PERCENT] = false;
 		l.pieces = 0;
 	}

@@ -3,11 +3,11 @@
  * Private to src/ctl: a line that says how far something is, in as many columns as there
  * are. Pure.
  *
- *   a.svs        [##########------------]  45 %  1234/2745 tiles  812/s  34.5 MB  ETA
- * 0:02
+ *   a.svs    [#####------]   45 %    1234/2745 tiles    812/s    34.5 MiB  ETA  0:02
  *
  * Where there is no room for all of it, what matters least is left out: first the size,
- * then the rate, the tiles, the time left, the bar, and last the share.
+ * which a name that can be told from others is worth more than, then the rate, the tiles,
+ * the time left, the bar, and last the share.
  */
 #ifndef SLIDECACHE_PROGRESS_BAR_H
 #define SLIDECACHE_PROGRESS_BAR_H
@@ -31,6 +31,8 @@ void sc_bar_line(const struct sc_bar *bar, int width, struct sc_buf *out);
 int sc_bar_percent(double share);
 /* "0:07", "12:34", "1:02:03"; "--:--" for what is unknown. */
 void sc_bar_time(int64_t seconds, struct sc_buf *out);
+/* Of two times left the later one; -1 when one of them is unknown. */
+int64_t sc_bar_later(int64_t a_s, int64_t b_s);
 /* Appends UTF-8 text, cut to at most width columns, ".." where something is missing, and
  * with pad filled up to width. What is no UTF-8 becomes '?'. */
 void sc_bar_cut(const char *text, int width, bool pad, struct sc_buf *out);

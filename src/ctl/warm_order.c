@@ -149,15 +149,22 @@ static enum sc_status read_arguments(struct sc_warming *w, struct sc_err *err)
 
 /* ----- the slides ----- */
 
-static void leave_out(const struct sc_image *im, const char *why)
+static void leave_out(struct sc_warming *w, const struct sc_image *im, const char *why)
 {
-	SC_AUTO_BUF text = SC_BUF_INIT;
+	w->left_out =
+		sc_realloc_array(w->left_out, w->nleft_out + 1, sizeof(*w->left_out));
+	w->left_out[w->nleft_out++] = (struct sc_warming_left_out){
+		.id = im->id, .name = sc_strdup(im->name), .reason = sc_strdup(why)
+	};
+}
 
-	sc_ctl_put_printable(&text, im->name);
-	sc_buf_str(&text, ": ");
-	sc_ctl_put_printable(&text, why);
-	(void)fprintf(stderr, "slidecachectl: left out: %lld %s\n", (long long)im->id,
-		      (const char *)text.data);
+static void say_left_out(const struct sc_warming *w)
+{
+	if (w->nleft_out > 0 && !w->ctl->json)
+		(void)fprintf(stderr,
+			      "slidecachectl: left out: %zu image%s that cannot be "
+			      "warmed; --json names them\n",
+			      w->nleft_out, w->nleft_out == 1 ? "" : "s");
 }
 
 /* Nobody asked for one of these by its name: what cannot be warmed is no failure. */
@@ -170,14 +177,15 @@ static void choose_all(struct sc_warming *w, const struct sc_catalogue *c)
 		const struct sc_image *im = sc_catalogue_at(c, i);
 
 		if (im->state == SC_IMAGE_UNREADABLE)
-			leave_out(im, *im->reason ? im->reason : "it is unreadable");
+			leave_out(w, im, *im->reason ? im->reason : "it is unreadable");
 		else if (im->state == SC_IMAGE_OK &&
 			 sc_image_plane_file(im, w->want.z, w->want.frame, file, &err) !=
 				 SC_OK)
-			leave_out(im, err.text);
+			leave_out(w, im, err.text);
 		else if (im->state == SC_IMAGE_OK)
 			add(w, im->id);
 	}
+	say_left_out(w);
 }
 
 static enum sc_status name_slide(struct sc_warming_slide *s, const struct sc_image *im)
@@ -202,6 +210,10 @@ static enum sc_status find_slide(const struct sc_warming *w, const struct sc_cat
 			       (long long)s->id);
 	if (im->state == SC_IMAGE_GONE)
 		return sc_fail(err, SC_NOT_FOUND, "image %lld is gone", (long long)s->id);
+	/* As over HTTP; whoever waits for it may have it tried again. */
+	if (im->state == SC_IMAGE_UNREADABLE && w->background)
+		return sc_fail(err, SC_UNREADABLE, "image %lld cannot be read: %s",
+			       (long long)s->id, im->reason);
 	if (sc_image_plane_file(im, w->want.z, w->want.frame, file, err) != SC_OK)
 		return err->status;
 	return name_slide(s, im);
@@ -248,9 +260,15 @@ void sc_warming_release(struct sc_warming *w)
 		free(w->slides[i].name);
 		free(w->slides[i].label);
 	}
+	for (size_t i = 0; i < w->nleft_out; i++) {
+		free(w->left_out[i].name);
+		free(w->left_out[i].reason);
+	}
+	free(w->left_out);
 	free(w->slides);
 	w->slides = NULL;
-	w->n = 0;
+	w->left_out = NULL;
+	w->n = w->nleft_out = 0;
 }
 
 bool sc_warming_is_right(const struct sc_warming_slide *s)

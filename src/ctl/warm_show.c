@@ -81,6 +81,11 @@ static double share_of(const struct sc_warming_slide *s)
 			    : sc_bar_share(s->progress.tiles, s->progress.planned_tiles);
 }
 
+static int64_t left_of(const struct sc_warming_slide *s)
+{
+	return s->progress.waiting ? -1 : sc_warm_left_s(&s->progress);
+}
+
 static void put_slide(const struct sc_warming_slide *s, int columns, struct sc_buf *out)
 {
 	const struct sc_warm_progress *p = &s->progress;
@@ -93,18 +98,23 @@ static void put_slide(const struct sc_warming_slide *s, int columns, struct sc_b
 				    .planned = p->planned_tiles,
 				    .per_s = p->waiting ? 0 : p->tiles_per_s,
 				    .bytes = p->bytes,
-				    .left_s = p->waiting ? -1 : sc_warm_left_s(p) };
+				    .left_s = left_of(s) };
 	sc_bar_line(&bar, columns, out);
 }
 
-/* By what it took so far: of slides that were not begun nobody knows more. */
+/* By what it took so far: of slides that were not begun nobody knows more. But it is not
+ * over before the last of those that run. */
 static int64_t left_of_all(const struct sc_warming *w, double share)
 {
 	int64_t us = sc_mono_us() - w->began_us;
+	int64_t left_s = -1;
 
-	if (us < SOON_US || share < 0.01)
-		return -1;
-	return (int64_t)((double)us * (1 - share) / share / SC_US_PER_S);
+	if (us >= SOON_US && share >= 0.01)
+		left_s = (int64_t)((double)us * (1 - share) / share / SC_US_PER_S);
+	for (size_t i = 0; i < w->n; i++)
+		if (w->slides[i].state == SC_JOB_RUNNING)
+			left_s = sc_bar_later(left_s, left_of(&w->slides[i]));
+	return left_s;
 }
 
 static void put_total(const struct sc_warming *w, int columns, struct sc_buf *out)
@@ -174,7 +184,7 @@ static void draw(struct sc_warming *w, struct sc_buf *out)
 
 static void put_numbers(const struct sc_warming_slide *s, struct sc_buf *out)
 {
-	sc_buf_printf(out, "%lld tile%s, %.1f MB", (long long)s->progress.tiles,
+	sc_buf_printf(out, "%lld tile%s, %.1f MiB", (long long)s->progress.tiles,
 		      s->progress.tiles == 1 ? "" : "s",
 		      (double)s->progress.bytes / (1 << 20));
 }
@@ -190,7 +200,7 @@ static void put_how_far(const struct sc_warming_slide *s, struct sc_buf *out)
 		return;
 	}
 	sc_buf_printf(out, ", %.0f tiles/s, ", p->tiles_per_s);
-	sc_bar_time(sc_warm_left_s(p), out);
+	sc_bar_time(left_of(s), out);
 	sc_buf_str(out, " left\n");
 }
 
@@ -198,10 +208,14 @@ static void put_end(const struct sc_warming_slide *s, struct sc_buf *out)
 {
 	sc_buf_printf(out, "%s: %s, ", s->label, sc_job_state_name(s->state));
 	put_numbers(s, out);
-	sc_buf_printf(out, " in %.1f s; skipped %lld, failed %lld\n",
+	sc_buf_printf(out, " in %.1f s; skipped %lld, failed %lld",
 		      (double)s->took_us / SC_US_PER_S,
 		      (long long)s->progress.skipped_tiles,
 		      (long long)s->progress.failed_tiles);
+	if (s->state == SC_JOB_DONE && sc_warm_missing_tiles(&s->progress) > 0)
+		sc_buf_printf(out, "; budget used, %lld tiles not stored",
+			      (long long)sc_warm_missing_tiles(&s->progress));
+	sc_buf_str(out, "\n");
 }
 
 /* Of a slide that is the only one main says it. */
@@ -222,7 +236,7 @@ void sc_warming_show_began(struct sc_warming *w, struct sc_warming_slide *s)
 
 	s->said_us = s->began_us;
 	if (w->how == SC_WARMING_LINES)
-		sc_buf_printf(&text, "%s: begins, at most %.1f MB\n", s->label,
+		sc_buf_printf(&text, "%s: begins, at most %.1f MiB\n", s->label,
 			      (double)w->want.budget_bytes / (1 << 20));
 	else if (w->how == SC_WARMING_BARS)
 		draw(w, &text);

@@ -30,6 +30,12 @@ struct sc_warming_slide {
 	int fd;
 };
 
+/* Of --all: what cannot be warmed. */
+struct sc_warming_left_out {
+	int64_t id;
+	char *name, *reason;
+};
+
 enum sc_warming_how { SC_WARMING_SILENT, SC_WARMING_LINES, SC_WARMING_BARS };
 
 struct sc_warming {
@@ -41,6 +47,8 @@ struct sc_warming {
 	int64_t jobs;		     /* slides at once */
 	struct sc_warming_slide *slides;
 	size_t n;
+	struct sc_warming_left_out *left_out; /* of all */
+	size_t nleft_out;
 	bool stopped; /* by a signal */
 	/* How it is shown. */
 	enum sc_warming_how how;

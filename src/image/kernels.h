@@ -46,7 +46,7 @@ struct sc_boxes {
  * Rounding of the mean is Pillow's: a product with a truncated 32-bit reciprocal of the
  * area. That loses a grey level where a box has more than 32768 pixels (white would be
  * 254), so such boxes, for which Pillow has no right bytes, are divided exactly: their
- * reciprocal is 0, and only the plain kernel makes them.
+ * reciprocal is 0.
  */
 #define SC_RECIPROCAL_AREA_MAX 32768u
 

@@ -131,22 +131,33 @@ INLINE __m256i sum_box(const struct sc_boxes *b, const unsigned char *row)
 	return sum;
 }
 
+/* The same four sums, by a division each. */
+INLINE void divide(__m128i sums, uint32_t area, unsigned char *out)
+{
+	uint32_t sum[4];
+
+	_mm_storeu_si128((__m128i *)(void *)sum, sums);
+	for (int c = 0; c < 4; c++)
+		out[c] = (unsigned char)(sum[c] / area);
+}
+
 AVX2 static void mean_avx2(const struct sc_boxes *b)
 {
 	uint32_t area = b->columns * b->rows;
-	uint32_t reciprocal = sc_area_reciprocal(area);
+	uint32_t reciprocal = area ? sc_area_reciprocal(area) : 0;
 	const __m128i half = _mm_set1_epi32((int)(area / 2));
 	const __m128i factor = _mm_set1_epi32((int)reciprocal);
 
-	if (!reciprocal) {
-		sc_kernels_plain.mean(b);
-		return;
-	}
-	for (size_t x = 0; x < b->n; x++) {
+	for (size_t x = 0; area && x < b->n; x++) {
 		__m256i sum = sum_box(b, b->in + x * b->columns * 4);
 		__m128i v = _mm_add_epi32(_mm256_castsi256_si128(sum),
 					  _mm256_extracti128_si256(sum, 1));
-		v = _mm_mullo_epi32(_mm_add_epi32(v, half), factor);
+		v = _mm_add_epi32(v, half);
+		if (!reciprocal) {
+			divide(v, area, b->out + x * 4);
+			continue;
+		}
+		v = _mm_mullo_epi32(v, factor);
 		v = _mm_srli_epi32(v, 24);
 		v = _mm_packus_epi16(_mm_packs_epi32(v, v), v);
 		int32_t pixel = _mm_cvtsi128_si32(v);

@@ -4,25 +4,8 @@
  *
  * Knows how pictures lie in memory; does not know where the weights come from.
  */
-#include <stdlib.h>
-
 #include "filter.h"
 #include "kernels.h"
-
-/* Each weight four times, once a channel. */
-static int32_t *spread_weights(const struct sc_weights *w, struct sc_err *err)
-{
-	size_t n = (size_t)w->n * w->size;
-	int32_t *out = calloc(n, 4 * sizeof(*out));
-
-	if (!out) {
-		(void)sc_fail(err, SC_INTERNAL, "no memory for %zu weights", n);
-		return NULL;
-	}
-	for (size_t i = 0; i < n * 4; i++)
-		out[i] = w->weight[i / 4];
-	return out;
-}
 
 /* A copy with black columns to the right, for pictures narrower than the filter. */
 static enum sc_status widen(const struct sc_pixels *src, uint32_t width,
@@ -49,16 +32,15 @@ static void point_rows(struct sc_across *a, const struct sc_pixels *src,
 }
 
 enum sc_status sc_pass_across(const struct sc_pixels *src, struct sc_rows rows,
-			      const struct sc_weights *w, struct sc_pixels *dst,
+			      struct sc_weights *w, struct sc_pixels *dst,
 			      struct sc_err *err)
 {
 	SC_AUTO_PIXELS wide = SC_PIXELS_INIT;
-	SC_AUTO_FREE int32_t *spread = spread_weights(w, err);
 	const struct sc_kernels *k = sc_kernels_best();
-	enum sc_status st = SC_OK;
+	enum sc_status st = sc_weights_spread(w, err);
 
-	if (!spread)
-		return err->status;
+	if (st)
+		return st;
 	if (src->width < w->size) {
 		st = widen(src, w->size, &wide, err);
 		if (st)
@@ -69,7 +51,7 @@ enum sc_status sc_pass_across(const struct sc_pixels *src, struct sc_rows rows,
 	if (st)
 		return st;
 	struct sc_across a = {
-		.n = w->n, .taps = w->size, .first = w->first, .weight = spread
+		.n = w->n, .taps = w->size, .first = w->first, .weight = w->spread
 	};
 	for (uint32_t y = 0; y < rows.count; y += SC_ACROSS_ROWS) {
 		point_rows(&a, src, rows, y, dst);

@@ -82,23 +82,54 @@ static uint32_t blend_pixel(uint32_t argb, uint32_t background)
 	return out;
 }
 
-#define GROUP 8
+/* Four pixels an instruction, on any processor that the compiler knows how to. */
+typedef uint32_t four __attribute__((vector_size(16)));
+#define GROUP 16
 
-static void convert_group(unsigned char *at, uint32_t background)
+static inline four swap_four(four argb)
+{
+	return (argb & 0xff00ff00u) | (argb >> 16 & 0xff) | (argb & 0xff) << 16;
+}
+
+static inline bool are_opaque(four argb)
+{
+	const uint64_t alpha = 0xff000000ff000000u;
+	uint64_t pairs[2];
+
+	memcpy(pairs, &argb, sizeof(pairs));
+	return (pairs[0] & pairs[1] & alpha) == alpha;
+}
+
+static void blend_group(unsigned char *at, uint32_t background)
 {
 	uint32_t px[GROUP];
-	uint32_t all = 0xff000000u;
 
 	memcpy(px, at, sizeof(px));
 	for (int i = 0; i < GROUP; i++)
-		all &= px[i];
-	if (all == 0xff000000u)
-		for (int i = 0; i < GROUP; i++)
-			px[i] = swap_opaque(px[i]);
-	else
-		for (int i = 0; i < GROUP; i++)
-			px[i] = blend_pixel(px[i], background);
+		px[i] = blend_pixel(px[i], background);
 	memcpy(at, px, sizeof(px));
+}
+
+static inline void convert_group(unsigned char *at, uint32_t background)
+{
+	four a, b, c, d;
+
+	memcpy(&a, at, sizeof(a));
+	memcpy(&b, at + 16, sizeof(b));
+	memcpy(&c, at + 32, sizeof(c));
+	memcpy(&d, at + 48, sizeof(d));
+	if (!are_opaque(a & b & c & d)) {
+		blend_group(at, background);
+		return;
+	}
+	a = swap_four(a);
+	b = swap_four(b);
+	c = swap_four(c);
+	d = swap_four(d);
+	memcpy(at, &a, sizeof(a));
+	memcpy(at + 16, &b, sizeof(b));
+	memcpy(at + 32, &c, sizeof(c));
+	memcpy(at + 48, &d, sizeof(d));
 }
 
 void sc_pixels_from_argb(struct sc_pixels *p, uint32_t background)

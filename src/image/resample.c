@@ -39,30 +39,31 @@ static bool is_whole(float span, uint32_t in, uint32_t out)
 	return in == out && span == (float)out;
 }
 
-static enum sc_status lanczos(const struct sc_pixels *src, const struct stretch *s,
-			      struct sc_pixels *dst, struct sc_err *err)
+static enum sc_status lanczos(struct sc_filters *f, const struct sc_pixels *src,
+			      const struct stretch *s, struct sc_pixels *dst,
+			      struct sc_err *err)
 {
-	SC_AUTO_WEIGHTS wx = SC_WEIGHTS_INIT;
-	SC_AUTO_WEIGHTS wy = SC_WEIGHTS_INIT;
+	struct sc_weights *wx, *wy;
 	SC_AUTO_PIXELS narrow = SC_PIXELS_INIT;
 	struct sc_rows rows = { 0, src->height };
-	enum sc_status st = sc_weights_new(&wy, src->height, s->span_y, s->height, err);
+	enum sc_status st =
+		sc_filters_get(f, src->height, s->span_y, s->height, &wy, err);
 
 	if (st)
 		return st;
 	if (is_whole(s->span_x, src->width, s->width))
-		return sc_pass_down(src, 0, &wy, dst, err);
-	st = sc_weights_new(&wx, src->width, s->span_x, s->width, err);
+		return sc_pass_down(src, 0, wy, dst, err);
+	st = sc_filters_get(f, src->width, s->span_x, s->width, &wx, err);
 	if (st)
 		return st;
 	if (is_whole(s->span_y, src->height, s->height))
-		return sc_pass_across(src, rows, &wx, dst, err);
-	rows.first = wy.first[0];
-	rows.count = wy.first[s->height - 1] + wy.count[s->height - 1] - rows.first;
-	st = sc_pass_across(src, rows, &wx, &narrow, err);
+		return sc_pass_across(src, rows, wx, dst, err);
+	rows.first = wy->first[0];
+	rows.count = wy->first[s->height - 1] + wy->count[s->height - 1] - rows.first;
+	st = sc_pass_across(src, rows, wx, &narrow, err);
 	if (st)
 		return st;
-	return sc_pass_down(&narrow, rows.first, &wy, dst, err);
+	return sc_pass_down(&narrow, rows.first, wy, dst, err);
 }
 
 /* Whether boxes can be what sc_reduce made of the full picture. */
@@ -73,11 +74,12 @@ static bool is_reduced(const struct sc_pixels *boxes, const struct sc_resize *to
 	       boxes->height == (to->full_height + to->fy - 1) / to->fy;
 }
 
-enum sc_status sc_resample_boxes(const struct sc_pixels *boxes,
+enum sc_status sc_resample_boxes(struct sc_filters *f, const struct sc_pixels *boxes,
 				 const struct sc_resize *to, struct sc_pixels *dst,
 				 struct sc_err *err)
 {
 	struct stretch s = { .width = to->width, .height = to->height };
+	enum sc_status st;
 
 	if (!is_reduced(boxes, to))
 		return sc_fail(err, SC_INVALID,
@@ -86,11 +88,14 @@ enum sc_status sc_resample_boxes(const struct sc_pixels *boxes,
 			       to->full_height);
 	s.span_x = (float)((double)to->full_width / to->fx);
 	s.span_y = (float)((double)to->full_height / to->fy);
-	return lanczos(boxes, &s, dst, err);
+	st = lanczos(f, boxes, &s, dst, err);
+	sc_filters_trim(f);
+	return st;
 }
 
-enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width, uint32_t height,
-			   struct sc_pixels *dst, struct sc_err *err)
+enum sc_status sc_resample(struct sc_filters *f, const struct sc_pixels *src,
+			   uint32_t width, uint32_t height, struct sc_pixels *dst,
+			   struct sc_err *err)
 {
 	struct sc_resize to = { src->width, src->height, 1, 1, width, height };
 	SC_AUTO_PIXELS boxes = SC_PIXELS_INIT;
@@ -104,9 +109,9 @@ enum sc_status sc_resample(const struct sc_pixels *src, uint32_t width, uint32_t
 	to.fx = sc_reduce_factor(src->width, width);
 	to.fy = sc_reduce_factor(src->height, height);
 	if (to.fx == 1 && to.fy == 1)
-		return sc_resample_boxes(src, &to, dst, err);
+		return sc_resample_boxes(f, src, &to, dst, err);
 	st = sc_reduce(src, to.fx, to.fy, &boxes, err);
 	if (st)
 		return st;
-	return sc_resample_boxes(&boxes, &to, dst, err);
+	return sc_resample_boxes(f, &boxes, &to, dst, err);
 }

@@ -114,5 +114,20 @@ void sc_weights_release(struct sc_weights *w)
 	free(w->first);
 	free(w->count);
 	free(w->weight);
+	free(w->spread);
 	*w = (struct sc_weights)SC_WEIGHTS_INIT;
+}
+
+enum sc_status sc_weights_spread(struct sc_weights *w, struct sc_err *err)
+{
+	size_t n = (size_t)w->n * w->size;
+
+	if (w->spread)
+		return SC_OK;
+	w->spread = malloc(n * 4 * sizeof(*w->spread));
+	if (!w->spread)
+		return sc_fail(err, SC_INTERNAL, "no memory for %zu weights", n);
+	for (size_t i = 0; i < n * 4; i++)
+		w->spread[i] = w->weight[i / 4];
+	return SC_OK;
 }

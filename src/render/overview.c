@@ -117,5 +117,5 @@ enum sc_status sc_overview_read(const struct sc_render_job *job,
 			      level_position(r->y, ds) / o->factor, &part, err);
 	if (status)
 		return status;
-	return sc_resample_boxes(&part, &to, out, err);
+	return sc_resample_boxes(job->renderer->filters, &part, &to, out, err);
 }

@@ -9,6 +9,7 @@
 #include "render/picture.h"
 
 #define BLOCK_MAX 4096			/* pixels a side that are read at once */
+#define STRIP_MAX 512			/* rows of them where it makes no difference */
 #define READ_MAX  ((uint64_t)512 << 20) /* pixels that one request may decode */
 
 struct blocks {
@@ -42,6 +43,15 @@ static uint32_t block_side(uint32_t factor)
 	return BLOCK_MAX / factor * factor;
 }
 
+/* Rows of a block. Pixels of level 0 are the same however they are read, and less memory
+ * is faster memory. */
+static uint32_t block_height(const struct sc_dz_region *r, uint32_t factor)
+{
+	if (r->level != 0)
+		return block_side(factor);
+	return factor < STRIP_MAX ? STRIP_MAX / factor * factor : factor;
+}
+
 /* A box is no larger than a block; what that leaves the filter does. */
 static uint32_t box_side(uint32_t from, uint32_t to)
 {
@@ -66,7 +76,7 @@ static enum sc_status read_block(const struct blocks *b, uint32_t x, uint32_t y,
 		.x = r->x + (int64_t)(x * ds),
 		.y = r->y + (int64_t)(y * ds),
 		.width = smaller(r->read_width - x, block_side(b->fx)),
-		.height = smaller(r->read_height - y, block_side(b->fy)),
+		.height = smaller(r->read_height - y, block_height(r, b->fy)),
 	};
 	SC_AUTO_PIXELS block = SC_PIXELS_INIT;
 	SC_AUTO_PIXELS small = SC_PIXELS_INIT;
@@ -79,10 +89,13 @@ static enum sc_status read_block(const struct blocks *b, uint32_t x, uint32_t y,
 	return status;
 }
 
+/* Columns of blocks: what two blocks share is then read soon again. */
 static enum sc_status read_blocks(const struct blocks *b, struct sc_err *err)
 {
-	for (uint32_t y = 0; y < b->region->read_height; y += block_side(b->fy))
-		for (uint32_t x = 0; x < b->region->read_width; x += block_side(b->fx)) {
+	const struct sc_dz_region *r = b->region;
+
+	for (uint32_t x = 0; x < r->read_width; x += block_side(b->fx))
+		for (uint32_t y = 0; y < r->read_height; y += block_height(r, b->fy)) {
 			enum sc_status status = read_block(b, x, y, err);
 
 			if (status)
@@ -117,23 +130,20 @@ enum sc_status sc_read_boxes(const struct sc_render_job *job,
 	return status;
 }
 
-static enum sc_status read_large(const struct sc_render_job *job,
-				 const struct sc_dz_region *r, struct sc_pixels *out,
-				 struct sc_err *err)
+static enum sc_status read_reduced(const struct sc_render_job *job,
+				   const struct sc_dz_region *r, struct sc_pixels *out,
+				   struct sc_err *err)
 {
 	uint32_t fx = box_side(r->read_width, r->width);
 	uint32_t fy = box_side(r->read_height, r->height);
 	const struct sc_resize to = { r->read_width, r->read_height, fx, fy,
 				      r->width,	     r->height };
 	SC_AUTO_PIXELS reduced = SC_PIXELS_INIT;
-	enum sc_status status = SC_OK;
+	enum sc_status status = sc_read_boxes(job, r, fx, fy, &reduced, err);
 
-	if (sc_overview_serves(job, r))
-		return sc_overview_read(job, r, out, err);
-	status = sc_read_boxes(job, r, fx, fy, &reduced, err);
 	if (status)
 		return status;
-	return sc_resample_boxes(&reduced, &to, out, err);
+	return sc_resample_boxes(job->renderer->filters, &reduced, &to, out, err);
 }
 
 static enum sc_status read_whole(const struct sc_render_job *job,
@@ -153,9 +163,18 @@ static enum sc_status read_whole(const struct sc_render_job *job,
 	if (status)
 		return status;
 	if (region->width != read.width || region->height != read.height)
-		return sc_resample(&read, region->width, region->height, out, err);
+		return sc_resample(job->renderer->filters, &read, region->width,
+				   region->height, out, err);
 	*out = sc_pixels_take(&read);
 	return SC_OK;
+}
+
+/* Whether strips save memory: the first step of sc_resample is then a reduction. */
+static bool is_in_strips(const struct sc_dz_region *r)
+{
+	return r->level == 0 && r->read_height > STRIP_MAX && r->width && r->height &&
+	       (sc_reduce_factor(r->read_width, r->width) > 1 ||
+		sc_reduce_factor(r->read_height, r->height) > 1);
 }
 
 enum sc_status sc_region_pixels(const struct sc_render_job *job,
@@ -164,6 +183,8 @@ enum sc_status sc_region_pixels(const struct sc_render_job *job,
 {
 	bool large = region->read_width > BLOCK_MAX || region->read_height > BLOCK_MAX;
 
-	return large ? read_large(job, region, out, err)
-		     : read_whole(job, region, out, err);
+	if (large && sc_overview_serves(job, region))
+		return sc_overview_read(job, region, out, err);
+	return large || is_in_strips(region) ? read_reduced(job, region, out, err)
+					     : read_whole(job, region, out, err);
 }

@@ -70,6 +70,7 @@ enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root 
 
 	r->conf = conf;
 	r->root = root;
+	r->filters = sc_filters_new();
 	r->flight_fd = -1;
 	sc_buf_printf(&lock, "%s/flight.lock", conf->cache_dir);
 	/* Without the lock file each worker renders for itself: slower, not wrong. */
@@ -90,6 +91,7 @@ void sc_renderer_free(struct sc_renderer *r)
 		return;
 	sc_overview_release(&r->overview);
 	sc_blanks_release(&r->blanks);
+	sc_filters_free(r->filters);
 	sc_slide_pool_free(r->pool);
 	sc_close_fd(&r->flight_fd);
 	free(r);

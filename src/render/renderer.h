@@ -37,6 +37,7 @@ struct sc_renderer {
 	struct sc_slide_pool *pool;
 	struct sc_overview overview;
 	struct sc_blanks blanks;
+	struct sc_filters *filters;
 	int flight_fd;
 };
 

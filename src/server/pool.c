@@ -292,10 +292,12 @@ static void take_signals(struct pool *p)
 static void take_ready(struct pool *p)
 {
 	SC_AUTO_BUF state = SC_BUF_INIT;
+	int warmers = p->ntasks - WARMER;
 
 	sc_close_fd(&p->ready[0]);
 	sc_close_fd(&p->ready[1]);
-	sc_log_info("ready: %d workers", p->plan.workers);
+	sc_log_info("ready: %d worker%s, %d warmer%s", p->plan.workers,
+		    p->plan.workers == 1 ? "" : "s", warmers, warmers == 1 ? "" : "s");
 	sc_buf_printf(&state, "READY=1\nMAINPID=%d\nSTATUS=%d workers on %s",
 		      (int)getpid(), p->plan.workers, p->o->conf->listen);
 	sc_notify((const char *)state.data);

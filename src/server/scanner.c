@@ -15,7 +15,7 @@ static enum sc_status list_found(const struct sc_conf *conf, const int64_t *ids,
 {
 	SC_AUTO_FREE struct sc_warm_request *wants = sc_alloc_array(n, sizeof(*wants));
 	struct sc_jobs *jobs = NULL;
-	enum sc_status status = sc_app_jobs_open(conf, &jobs, err);
+	enum sc_status status = sc_app_jobs_open(conf, SC_JOBS_WAIT_MS, &jobs, err);
 
 	for (size_t i = 0; i < n; i++)
 		wants[i] = (struct sc_warm_request){

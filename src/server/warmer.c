@@ -19,10 +19,12 @@
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
+#include "warmer_report.h"
 
 #define WAIT_MS	 5000
 #define RETRY_US (5 * SC_US_PER_S) /* the table is out of reach */
 #define STOP_S	 3
+#define MIB	 1048576.0
 
 static volatile sig_atomic_t busy;     /* between two looks at stopping */
 static volatile sig_atomic_t stopping; /* SIGTERM came */
@@ -44,66 +46,49 @@ static void take_signals(void)
 	(void)sigaction(SIGALRM, &act, NULL);
 }
 
-/* A job that is run. */
-struct run {
-	struct sc_jobs *jobs;
-	struct sc_job *job;
-	bool cancelled;
-	bool lost;   /* the table was replaced */
-	bool silent; /* the table was out of reach, and that was said */
-};
-
-static bool report(void *arg, const struct sc_warm_progress *p)
-{
-	struct run *r = arg;
-	struct sc_err err;
-	enum sc_status status = sc_jobs_report(r->jobs, r->job, p, &r->cancelled, &err);
-
-	r->lost = status == SC_NOT_FOUND;
-	if (status && !r->lost && !r->silent)
-		sc_log_warning("job %lld: its progress is not noted: %s",
-			       (long long)r->job->id, err.text);
-	r->silent = status != SC_OK;
-	return !r->cancelled && !r->lost && !stopping;
-}
-
 static void say_begin(const struct sc_job *job)
 {
 	const struct sc_warm_request *want = &job->want;
 
-	sc_log_info("job %lld: %s image %lld, plane %lld/%lld, up to %.1f MB, for %s",
+	sc_log_info("job %lld: %s image %lld, plane %lld/%lld, up to %.1f MiB, for %s",
 		    (long long)job->id,
 		    job->progress.busy_us > 0 ? "goes on with" : "warms",
 		    (long long)want->image, (long long)want->z, (long long)want->frame,
-		    (double)want->budget_bytes / 1e6, job->by);
+		    (double)want->budget_bytes / MIB, job->by);
 }
 
 static void say_done(const struct sc_job *job)
 {
 	const struct sc_warm_progress *p = &job->progress;
 
-	sc_log_info("job %lld: done: %lld tiles stored, %.1f MB, %lld were there, %.1f s",
-		    (long long)job->id, (long long)p->tiles, (double)p->bytes / 1e6,
-		    (long long)p->skipped_tiles, (double)p->busy_us / 1e6);
+	sc_log_info(
+		"job %lld: done: %lld tiles stored, %.1f MiB, %lld were there, %.1f s",
+		(long long)job->id, (long long)p->tiles, (double)p->bytes / MIB,
+		(long long)p->skipped_tiles, (double)p->busy_us / SC_US_PER_S);
+	if (sc_warm_missing_tiles(p) > 0)
+		sc_log_info("job %lld: budget used, %lld tiles not stored",
+			    (long long)job->id, (long long)sc_warm_missing_tiles(p));
 	if (p->failed_tiles > 0)
 		sc_log_warning("job %lld: %lld tiles failed: %s", (long long)job->id,
 			       (long long)p->failed_tiles, p->failure);
 }
 
-static enum sc_status warm(const struct sc_conf *conf, struct run *r, struct sc_err *err)
+static enum sc_status warm(const struct sc_conf *conf, struct sc_warmer_job *r,
+			   struct sc_err *err)
 {
 	struct sc_app_warmer *w = NULL;
 	enum sc_status status = sc_app_warmer_open(conf, &w, err);
 
 	if (status == SC_OK)
-		status = sc_app_warm(w, &r->job->want, 0, &r->job->progress, report, r,
-				     err);
+		status = sc_app_warm(w, &r->job->want, 0, &r->job->progress,
+				     sc_warmer_report, r, err);
 	sc_app_warmer_close(w);
 	(void)malloc_trim(0);
 	return status;
 }
 
-static void end(const struct run *r, enum sc_job_state state, const char *reason)
+static void end(const struct sc_warmer_job *r, enum sc_job_state state,
+		const char *reason)
 {
 	struct sc_err err;
 
@@ -112,7 +97,7 @@ static void end(const struct run *r, enum sc_job_state state, const char *reason
 			       (long long)r->job->id, err.text);
 }
 
-static void end_done(const struct run *r)
+static void end_done(const struct sc_warmer_job *r)
 {
 	const struct sc_warm_progress *p = &r->job->progress;
 	char reason[sizeof(r->job->reason)] = "";
@@ -124,7 +109,7 @@ static void end_done(const struct run *r)
 	end(r, SC_JOB_DONE, reason);
 }
 
-static void end_failed(const struct run *r, const struct sc_err *why)
+static void end_failed(const struct sc_warmer_job *r, const struct sc_err *why)
 {
 	r->job->failure = why->status;
 	sc_log_warning("job %lld: failed: %s", (long long)r->job->id, why->text);
@@ -132,7 +117,7 @@ static void end_failed(const struct run *r, const struct sc_err *why)
 }
 
 /* Closing the table gives it back. */
-static void leave(const struct run *r)
+static void leave(const struct sc_warmer_job *r)
 {
 	struct sc_err err;
 	bool cancelled = false;
@@ -144,7 +129,7 @@ static void leave(const struct run *r)
 
 static void run_job(const struct sc_conf *conf, struct sc_jobs *jobs, struct sc_job *job)
 {
-	struct run r = { .jobs = jobs, .job = job };
+	struct sc_warmer_job r = { .jobs = jobs, .job = job, .stopping = &stopping };
 	struct sc_err err = { SC_OK, "" };
 	enum sc_status status = SC_OK;
 
@@ -195,7 +180,7 @@ static struct sc_jobs *open_jobs(const struct sc_conf *conf)
 	struct sc_err err;
 	bool said = false;
 
-	while (sc_app_jobs_open(conf, &jobs, &err) != SC_OK) {
+	while (sc_app_jobs_open(conf, SC_JOBS_WAIT_MS, &jobs, &err) != SC_OK) {
 		if (!said)
 			sc_log_error("no job can be taken: %s", err.text);
 		said = true;

@@ -15,8 +15,8 @@
 
 struct sc_source_file {
 	int fd; /* open for reading, a regular file; the pool closes it after the state */
-	const char *file; /* below the root: its suffix, and for log lines */
-	struct sc_slide_root *root; /* for formats whose file names further files */
+	const char *file;	       /* below the root: its suffix, and for log lines */
+	struct sc_slide_root *root;    /* for formats whose file names further files */
 	struct sc_tile_memory *memory; /* the pool's, for as long as the state is open */
 };
 

@@ -39,28 +39,41 @@ static enum sc_status choose_all(struct sc_warm_run *r, const struct sc_warm_bat
 	for (int i = 0; i < b->n; i++) {
 		const struct sc_warm_tile *t = &b->tiles[i];
 
-		if (t->status == SC_CHANGED)
-			return sc_fail(err, SC_CHANGED, "the file was replaced");
-		if (t->status == SC_OK) {
+		*err = t->err;
+		switch (sc_warm_as_changed(t->status, err)) {
+		case SC_CHANGED:
+			return SC_CHANGED;
+		case SC_OK:
 			choose(r, b, t, c);
-			continue;
+			break;
+		default:
+			sc_warm_add_bad(r, t);
 		}
-		sc_warm_add_bad(r, t);
 	}
 	return SC_OK;
 }
 
-static void note_answer(struct sc_warm_run *r, int level, const struct choice *c,
-			size_t i, enum sc_status answer)
+static void note_refused(struct sc_warm_run *r, const struct sc_warm_tile *t,
+			 enum sc_status answer)
 {
-	if (answer == SC_OK) {
-		r->stored++;
-		return;
-	}
-	sc_warm_take_back(r, level, c->bytes[i]);
-	sc_warm_add_failed(r, c->tiles[i],
+	sc_warm_add_failed(r, t,
 			   answer == SC_TOO_LARGE ? "it is larger than the cache takes"
 						  : "the cache does not take its key");
+}
+
+/* What of it is not there counts no more. complete: each has an answer. */
+static void note_answers(struct sc_warm_run *r, int level, const struct choice *c,
+			 const enum sc_status *each, bool complete)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (each[i] == SC_OK) {
+			r->stored++;
+			continue;
+		}
+		sc_warm_take_back(r, level, c->bytes[i]);
+		if (complete)
+			note_refused(r, c->tiles[i], each[i]);
+	}
 }
 
 enum sc_status sc_warm_deliver(struct sc_warm_run *r, struct sc_warm_batch *b,
@@ -70,6 +83,8 @@ enum sc_status sc_warm_deliver(struct sc_warm_run *r, struct sc_warm_batch *b,
 	struct choice c;
 	enum sc_status status = SC_OK;
 
+	for (int i = 0; i < SC_WARM_BLOCK_TILES; i++)
+		each[i] = SC_ABORTED;
 	c.n = 0;
 	sc_warm_on_level(r, b->level);
 	sc_warm_rendered(r, b->n);
@@ -78,7 +93,6 @@ enum sc_status sc_warm_deliver(struct sc_warm_run *r, struct sc_warm_batch *b,
 		status = sc_warm_tell(r, err);
 	if (!status)
 		status = sc_warm_store(r, c.values, c.n, each, err);
-	for (size_t i = 0; !status && i < c.n; i++)
-		note_answer(r, b->level, &c, i, each[i]);
+	note_answers(r, b->level, &c, each, status == SC_OK);
 	return status;
 }

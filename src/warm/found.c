@@ -107,6 +107,19 @@ static FILE *open_list(const struct sc_jobs *j, struct sc_err *err)
 	return f;
 }
 
+int64_t sc_jobs_found_last(const struct sc_jobs *j)
+{
+	struct sc_err err;
+	AUTO_FILE *f = open_list(j, &err);
+	struct sc_jobs_line line;
+	int64_t last = 0;
+
+	while (f && next_line(f, &line))
+		if (line.number > last)
+			last = line.number;
+	return last;
+}
+
 enum sc_status sc_jobs_found_first(struct sc_jobs *j, struct sc_jobs_line *out,
 				   struct sc_err *err)
 {

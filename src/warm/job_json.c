@@ -87,11 +87,13 @@ static void put_left(const struct sc_job *job, struct sc_buf *out)
 static void put_progress(const struct sc_job *job, struct sc_buf *out)
 {
 	const struct sc_warm_progress *p = &job->progress;
+	bool opened = p->levels > 0; /* before, the plan is no more than the budget */
 
 	put_int(out, "level", p->level);
 	put_int(out, "levels", p->levels);
-	put_pair(out, "tiles", p->tiles, p->planned_tiles);
-	put_pair(out, "bytes", (int64_t)p->bytes, (int64_t)p->planned_bytes);
+	put_pair(out, "tiles", p->tiles, opened ? p->planned_tiles : 0);
+	put_pair(out, "bytes", (int64_t)p->bytes, opened ? (int64_t)p->planned_bytes : 0);
+	put_int(out, "total_tiles", p->total_tiles);
 	put_int(out, "skipped_tiles", p->skipped_tiles);
 	put_int(out, "failed_tiles", p->failed_tiles);
 	put_str(out, "failure", p->failure);

@@ -9,7 +9,7 @@
 
 #include "slidecache/clock.h"
 #include "slidecache/process.h"
-#include "warm/jobs_file.h"
+#include "warm/jobs_look.h"
 
 const char *sc_job_state_name(enum sc_job_state s)
 {
@@ -27,12 +27,14 @@ bool sc_job_ended(const struct sc_job *job)
 	return job->state > SC_JOB_RUNNING;
 }
 
-enum sc_status sc_jobs_open(const char *path, struct sc_jobs **out, struct sc_err *err)
+enum sc_status sc_jobs_open(const char *path, int wait_ms, struct sc_jobs **out,
+			    struct sc_err *err)
 {
 	struct sc_jobs *j = sc_alloc(sizeof(*j));
 
 	memset(j, 0, sizeof(*j));
 	j->path = sc_strdup(path);
+	j->wait_ms = wait_ms;
 	j->pid = sc_process_id();
 	j->fd = j->notify = -1;
 	if (sc_jobs_load(j, err) != SC_OK) {
@@ -46,18 +48,14 @@ enum sc_status sc_jobs_open(const char *path, struct sc_jobs **out, struct sc_er
 
 /* ---- what is in the table ---- */
 
-static bool is_active(const struct sc_job *job)
-{
-	return job->id > 0 && !sc_job_ended(job);
-}
-
 /* Slots in use, by active or ended. */
 static size_t count(const struct sc_jobs *j, bool active)
 {
 	size_t n = 0;
 
 	for (int i = 0; i < SC_JOBS_SLOTS; i++)
-		n += j->entries[i].job.id > 0 && is_active(&j->entries[i].job) == active;
+		n += j->entries[i].job.id > 0 &&
+		     sc_jobs_is_active(&j->entries[i].job) == active;
 	return n;
 }
 
@@ -73,7 +71,7 @@ static int find(const struct sc_jobs *j, int64_t id)
 static int find_image(const struct sc_jobs *j, int64_t image)
 {
 	for (int i = 0; i < SC_JOBS_SLOTS; i++)
-		if (is_active(&j->entries[i].job) &&
+		if (sc_jobs_is_active(&j->entries[i].job) &&
 		    j->entries[i].job.want.image == image)
 			return i;
 	return -1;
@@ -87,91 +85,11 @@ static int next_active(const struct sc_jobs *j, int64_t above)
 	for (int i = 0; i < SC_JOBS_SLOTS; i++) {
 		const struct sc_job *job = &j->entries[i].job;
 
-		if (is_active(job) && job->id > above &&
+		if (sc_jobs_is_active(job) && job->id > above &&
 		    (best < 0 || job->id < j->entries[best].job.id))
 			best = i;
 	}
 	return best;
-}
-
-/* The kernel knows: the lock of who died is free. */
-static bool is_run(struct sc_jobs *j, int64_t id)
-{
-	if (id == j->held)
-		return true;
-	if (!sc_jobs_hold(j, id))
-		return true;
-	sc_jobs_let_go(j, id);
-	return false;
-}
-
-/* As others see it: one that nobody runs any more is to be had again. */
-static void show(struct sc_jobs *j, int slot, struct sc_job *out)
-{
-	*out = j->entries[slot].job;
-	if (out->state == SC_JOB_RUNNING && !is_run(j, out->id))
-		out->state = SC_JOB_QUEUED;
-}
-
-static enum sc_status fail_unknown(int64_t id, struct sc_err *err)
-{
-	return sc_fail(err, SC_NOT_FOUND, "there is no job %lld", (long long)id);
-}
-
-enum sc_status sc_jobs_get(struct sc_jobs *j, int64_t id, struct sc_job *out,
-			   struct sc_err *err)
-{
-	int slot = -1;
-
-	if (sc_jobs_load(j, err) != SC_OK)
-		return err->status;
-	slot = id > 0 ? find(j, id) : -1;
-	if (slot >= 0)
-		show(j, slot, out);
-	sc_jobs_unlock(j);
-	return slot >= 0 ? SC_OK : fail_unknown(id, err);
-}
-
-enum sc_status sc_jobs_of_image(struct sc_jobs *j, int64_t image, struct sc_job *out,
-				struct sc_err *err)
-{
-	int slot = -1;
-
-	if (sc_jobs_load(j, err) != SC_OK)
-		return err->status;
-	slot = find_image(j, image);
-	if (slot >= 0)
-		show(j, slot, out);
-	sc_jobs_unlock(j);
-	return slot >= 0 ? SC_OK
-			 : sc_fail(err, SC_NOT_FOUND, "image %lld has no job",
-				   (long long)image);
-}
-
-static int compare_id(const void *a, const void *b)
-{
-	const struct sc_job *x = a, *y = b;
-
-	return (x->id > y->id) - (x->id < y->id);
-}
-
-enum sc_status sc_jobs_list(struct sc_jobs *j, struct sc_job **out, size_t *n,
-			    struct sc_err *err)
-{
-	struct sc_job *list = NULL;
-	size_t found = 0;
-
-	if (sc_jobs_load(j, err) != SC_OK)
-		return err->status;
-	list = sc_alloc_array(SC_JOBS_SLOTS, sizeof(*list));
-	for (int i = 0; i < SC_JOBS_SLOTS; i++)
-		if (j->entries[i].job.id > 0)
-			show(j, i, &list[found++]);
-	sc_jobs_unlock(j);
-	qsort(list, found, sizeof(*list), compare_id);
-	*out = list;
-	*n = found;
-	return SC_OK;
 }
 
 /* ---- adding ---- */
@@ -184,8 +102,7 @@ static enum sc_status check_want(const struct sc_jobs *j,
 	int slot = find_image(j, image);
 
 	if (slot >= 0)
-		return sc_fail(err, SC_FULL,
-			       "image %lld has a job that did not end: job %lld",
+		return sc_fail(err, SC_FULL, "image %lld: job %lld waits or runs",
 			       (long long)image, (long long)j->entries[slot].job.id);
 	for (size_t k = 0; k < i; k++)
 		if (wants[k].image == image)
@@ -316,9 +233,9 @@ static enum sc_status cancel(struct sc_jobs *j, int slot, struct sc_err *err)
 {
 	struct sc_job *job = &j->entries[slot].job;
 
-	if (!is_active(job))
+	if (!sc_jobs_is_active(job))
 		return forget(j, slot, err);
-	if (job->state == SC_JOB_QUEUED || !is_run(j, job->id))
+	if (job->state == SC_JOB_QUEUED || !sc_jobs_is_run(j, job->id))
 		return end_job(j, slot, SC_JOB_CANCELLED, "", err);
 	job->cancel = true;
 	return sc_jobs_write(j, slot, err);
@@ -336,9 +253,9 @@ enum sc_status sc_jobs_cancel(struct sc_jobs *j, int64_t id, struct sc_job *was,
 	slot = id > 0 ? find(j, id) : -1;
 	if (slot < 0) {
 		sc_jobs_unlock(j);
-		return fail_unknown(id, err);
+		return sc_jobs_unknown(id, err);
 	}
-	show(j, slot, &before);
+	sc_jobs_show(j, slot, &before);
 	status = unlock_and_sync(j, cancel(j, slot, err), err);
 	if (!status && was)
 		*was = before;
@@ -462,19 +379,24 @@ enum sc_status sc_jobs_take(struct sc_jobs *j, struct sc_job *out, struct sc_err
 }
 
 /* The slot of the held job, read anew. SC_NOT_FOUND: it is not held any more; the table
- * was replaced. */
+ * was replaced. What else fails leaves it held. */
 static enum sc_status lock_held(struct sc_jobs *j, const struct sc_job *held,
 				struct sc_job **out, struct sc_err *err)
 {
-	if (sc_jobs_lock(j, err) != SC_OK)
-		return err->status;
-	if (j->held == held->id && sc_jobs_read(j, j->held_slot, err) == SC_OK &&
-	    j->entries[j->held_slot].job.id == held->id) {
-		*out = &j->entries[j->held_slot].job;
-		return SC_OK;
-	}
-	sc_jobs_unlock(j);
-	return fail_unknown(held->id, err);
+	enum sc_status status = sc_jobs_lock(j, err);
+
+	if (status)
+		return status;
+	*out = &j->entries[j->held_slot].job;
+	if (j->held != held->id)
+		status = sc_jobs_unknown(held->id, err);
+	else
+		status = sc_jobs_read(j, j->held_slot, err);
+	if (status == SC_OK && (*out)->id != held->id)
+		status = sc_jobs_unknown(held->id, err);
+	if (status)
+		sc_jobs_unlock(j);
+	return status;
 }
 
 /* Whether it is further than it ever was; or begins anew, for a reason. */
@@ -527,7 +449,7 @@ enum sc_status sc_jobs_end(struct sc_jobs *j, const struct sc_job *held,
 		job->failure = held->failure;
 		status = end_job(j, j->held_slot, state, reason, err);
 	} else {
-		status = fail_unknown(held->id, err);
+		status = sc_jobs_unknown(held->id, err);
 	}
 	let_go(j);
 	return unlock_and_sync(j, status, err);

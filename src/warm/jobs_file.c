@@ -27,11 +27,11 @@
 #define CHANGES_AT SECTOR /* in the head's page, in a sector of its own */
 #define FILE_BYTES ((off_t)PAGE * (1 + SC_JOBS_SLOTS))
 #define JOB_BYTES  offsetof(struct sc_job, progress)
+#define PEEK_BYTES offsetof(struct sc_job, cancel)
 
 /* Bytes that are locked, far beyond the data. */
 #define TABLE_LOCK (UINT64_C(1) << 41)
 #define JOB_LOCKS  (UINT64_C(1) << 42)
-#define LOCK_MS	   5000
 #define TRIES	   8 /* files that are replaced while they are opened */
 
 /* As they are in the file. */
@@ -248,6 +248,15 @@ enum sc_status sc_jobs_write(struct sc_jobs *j, int slot, struct sc_err *err)
 	return SC_OK;
 }
 
+enum sc_status sc_jobs_peek(const struct sc_jobs *j, int slot, struct sc_job *out,
+			    struct sc_err *err)
+{
+	const off_t at = slot_at(slot) + (off_t)offsetof(struct file_slot, record.job);
+
+	memset(out, 0, sizeof(*out));
+	return read_at(j, out, PEEK_BYTES, at, err);
+}
+
 enum sc_status sc_jobs_read(struct sc_jobs *j, int slot, struct sc_err *err)
 {
 	struct sc_jobs_entry *e = &j->entries[slot];
@@ -351,7 +360,10 @@ static enum sc_status set_aside(struct sc_jobs *j, const char *why, struct sc_er
 
 	sc_buf_printf(&aside, "%s.damaged", j->path);
 	sc_buf_printf(&next, "%s.new", j->path);
-	j->head = (struct sc_jobs_head){ .next_id = salvage_id(j) + 1 };
+	/* How much of the list was done nobody knows: with the jobs goes the list, rather
+	 * than that all of it is done again. */
+	j->head = (struct sc_jobs_head){ .next_id = salvage_id(j) + 1,
+					 .found_done = sc_jobs_found_last(j) };
 	(void)unlink((const char *)aside.data);
 	if (link(j->path, (const char *)aside.data) < 0)
 		sc_log_warning("jobs: %s: %s", (const char *)aside.data, strerror(errno));
@@ -410,7 +422,7 @@ static enum sc_status lock_file(struct sc_jobs *j, struct sc_err *err)
 {
 	if (j->fd < 0 && open_file(j, err) != SC_OK)
 		return err->status;
-	if (sc_filelock_take(j->fd, TABLE_LOCK, LOCK_MS, NULL, err) != SC_OK)
+	if (sc_filelock_take(j->fd, TABLE_LOCK, j->wait_ms, NULL, err) != SC_OK)
 		return sc_fail(err, SC_UNAVAILABLE, "jobs %.150s: locked for long",
 			       j->path);
 	return is_current(j) ? check_head(j, err) : SC_MISS;

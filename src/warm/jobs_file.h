@@ -37,7 +37,8 @@ struct sc_jobs_entry {
 
 struct sc_jobs {
 	char *path;
-	pid_t pid; /* whose handle it is */
+	pid_t pid;   /* whose handle it is */
+	int wait_ms; /* for the lock */
 	int fd;
 	int notify;	  /* inotify; -1: not yet, or it cannot be had */
 	uint64_t changes; /* made to the file when it was locked last */
@@ -54,6 +55,9 @@ SC_MUST enum sc_status sc_jobs_lock(struct sc_jobs *j, struct sc_err *err);
 SC_MUST enum sc_status sc_jobs_load(struct sc_jobs *j, struct sc_err *err);
 void sc_jobs_unlock(struct sc_jobs *j);
 
+/* What a slot says of its job's id, want and state, unverified: whether to read it. */
+SC_MUST enum sc_status sc_jobs_peek(const struct sc_jobs *j, int slot, struct sc_job *out,
+				    struct sc_err *err);
 /* Reads one slot into its entry; damaged or free: its job's id is 0. */
 SC_MUST enum sc_status sc_jobs_read(struct sc_jobs *j, int slot, struct sc_err *err);
 /* Writes the entry as it is in memory. As writing the head, it wakes who waits. */
@@ -80,6 +84,8 @@ struct sc_jobs_line {
 	struct sc_warm_request want;
 	size_t done; /* lines before it */
 };
+/* The highest number in the list; 0: it has none, or cannot be read. */
+int64_t sc_jobs_found_last(const struct sc_jobs *j);
 /* The first line that is not done with. */
 SC_MUST enum sc_status sc_jobs_found_first(struct sc_jobs *j, struct sc_jobs_line *out,
 					   struct sc_err *err);

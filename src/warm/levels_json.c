@@ -45,6 +45,13 @@ void sc_warm_levels_json(const struct sc_warm_progress *p, struct sc_buf *out)
 	}
 }
 
+int64_t sc_warm_missing_tiles(const struct sc_warm_progress *p)
+{
+	int64_t n = p->total_tiles - p->tiles - p->skipped_tiles - p->failed_tiles;
+
+	return n > 0 ? n : 0;
+}
+
 int64_t sc_warm_left_s(const struct sc_warm_progress *p)
 {
 	int64_t left = p->planned_tiles - p->tiles;

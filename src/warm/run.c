@@ -3,21 +3,18 @@
  * A run from its beginning to its end: what is to be known before the first walk, when
  * everything begins again, and when it is enough.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "slidecache/clock.h"
 #include "slidecache/hash.h"
+#include "warm/again.h"
 #include "warm/run.h"
 
-#define BEGIN_AGAIN_MAX 100
-#define BEGIN_AGAIN_MS	20  /* a file that is being written changes with each look */
 #define WALKS_CLEAN_MAX 3   /* and each found that what the one before stored is gone */
 #define WALKS_MAX	100 /* also when stores come and go */
 #define TILES_MAX	(1 << 25) /* of a plane: what the order of a level takes memory for */
 #define OPEN_WAIT_MS	50
-#define END_WAIT_MS	300 /* for threads; less than a second in which a run stops */
-#define THREADS_MAX	256
 
 static enum sc_status plane_file(const struct sc_image *im,
 				 const struct sc_warm_request *want,
@@ -42,6 +39,14 @@ static enum sc_status find_file(const struct sc_conf *conf, const char *file,
 	return status;
 }
 
+static enum sc_status check_cache(const struct sc_warm_tools *t, struct sc_err *err)
+{
+	if (sc_cache_stores(t->cache))
+		return SC_OK;
+	return sc_fail(err, SC_UNAVAILABLE,
+		       "tiles_cache keeps nothing, so there is nothing to warm");
+}
+
 enum sc_status sc_warm_check(const struct sc_warm_tools *t, const struct sc_image *im,
 			     const struct sc_warm_request *want, struct sc_err *err)
 {
@@ -50,29 +55,7 @@ enum sc_status sc_warm_check(const struct sc_warm_tools *t, const struct sc_imag
 
 	if (!status)
 		status = find_file(t->conf, file, err);
-	if (!status && !sc_cache_stores(t->cache))
-		return sc_fail(err, SC_UNAVAILABLE,
-			       "tiles_cache keeps nothing, so there is nothing to warm");
-	return status;
-}
-
-enum sc_status sc_warm_plan(struct sc_warm_run *r, int64_t level, int64_t col,
-			    int64_t row, struct sc_plan *out, struct sc_err *err)
-{
-	const struct sc_item item = { .kind = SC_KIND_TILE,
-				      .image = r->im->id,
-				      .z = r->want->z,
-				      .frame = r->want->frame,
-				      .level = level,
-				      .col = col,
-				      .row = row,
-				      .format = SC_JPEG };
-	const struct sc_plan_versions versions = {
-		.text = r->version,
-		.epoch = sc_hash64(sc_bytes_str(r->version)),
-	};
-
-	return sc_item_plan(r->renderer, r->im, &item, &versions, out, err);
+	return status ? status : check_cache(t, err);
 }
 
 static enum sc_status take_opened(struct sc_warm_run *r, const struct sc_warm_opening *o,
@@ -80,7 +63,7 @@ static enum sc_status take_opened(struct sc_warm_run *r, const struct sc_warm_op
 {
 	if (o->status) {
 		*err = o->err;
-		return o->status;
+		return sc_warm_as_changed(o->status, err);
 	}
 	r->dz = o->dz;
 	r->middle = o->middle;
@@ -144,6 +127,7 @@ static enum sc_status begin(struct sc_warm_run *r, struct sc_err *err)
 	if (status)
 		return status;
 	sc_warm_begin(r, epoch_of(r));
+	r->begun = true;
 	return sc_warm_tell(r, err);
 }
 
@@ -188,51 +172,42 @@ static enum sc_status attempt(struct sc_warm_run *r, struct sc_err *err)
 	return status ? status : give_up(r);
 }
 
+static enum sc_status begin_again(struct sc_warm_run *r, struct sc_warm_again *again,
+				  int64_t begun_us, struct sc_err *err)
+{
+	int64_t ms = sc_warm_again(again, begun_us, sc_mono_us());
+	struct sc_err why = *err;
+
+	if (ms < 0)
+		return sc_fail(err, SC_CHANGED,
+			       "the file or its versions keep changing: %s", why.text);
+	return sc_warm_pause(r, ms, err);
+}
+
 static enum sc_status attempts(struct sc_warm_run *r, struct sc_err *err)
 {
-	enum sc_status status = attempt(r, err);
+	struct sc_warm_again again = { 0, 0 };
 
-	for (int i = 1; status == SC_CHANGED && i < BEGIN_AGAIN_MAX; i++) {
-		status = sc_warm_pause(r, BEGIN_AGAIN_MS, err);
-		if (!status)
-			status = attempt(r, err);
+	for (;;) {
+		int64_t begun_us = sc_mono_us();
+		enum sc_status status = attempt(r, err);
+
+		if (status != SC_CHANGED)
+			return status;
+		status = begin_again(r, &again, begun_us, err);
+		if (status)
+			return status;
 	}
-	if (status == SC_CHANGED)
-		return sc_fail(err, SC_CHANGED, "the file or its versions keep changing");
-	return status;
 }
 
-/* The cores that this process may use, which a container may have cut. */
-static int threads_of(const struct sc_warm_tools *t)
+/* Before any store is asked: a file that is not there needs none. One that is being
+ * written is what attempts are for. */
+static enum sc_status look_first(struct sc_warm_run *r, struct sc_err *err)
 {
-	cpu_set_t set;
-	int n = t->threads;
+	SC_AUTO_FREE struct sc_plan *plan = sc_alloc(sizeof(*plan));
+	enum sc_status status = sc_warm_plan(r, 0, 0, 0, plan, err);
 
-	CPU_ZERO(&set);
-	if (n <= 0 && sched_getaffinity(0, sizeof(set), &set) == 0)
-		n = CPU_COUNT(&set);
-	n = n < THREADS_MAX ? n : THREADS_MAX;
-	return n > 1 ? n : 1;
-}
-
-static enum sc_status open_slides(struct sc_warm_run *r, struct sc_err *err)
-{
-	const struct sc_conf *conf = r->tools->conf;
-	enum sc_status status = sc_slide_root_open(conf->slides.root, &r->root, err);
-
-	if (!status)
-		status = sc_renderer_new(conf, r->root, &r->renderer, err);
-	if (!status)
-		status = sc_warm_pool_new(conf, threads_of(r->tools), &r->pool, err);
-	return status;
-}
-
-static void close_slides(struct sc_warm_run *r)
-{
-	sc_warm_pool_end(r->pool, END_WAIT_MS);
-	sc_renderer_free(r->renderer);
-	sc_slide_root_close(r->root);
-	free(r->bad);
+	return status == SC_CHANGED ? SC_OK : status;
 }
 
 enum sc_status sc_warm_run(const struct sc_warm_tools *t, const struct sc_image *im,
@@ -241,8 +216,11 @@ enum sc_status sc_warm_run(const struct sc_warm_tools *t, const struct sc_image 
 			   void *arg, struct sc_err *err)
 {
 	SC_AUTO_FREE struct sc_warm_run *r = sc_alloc(sizeof(*r));
-	enum sc_status status = sc_warm_check(t, im, want, err);
+	char file[SC_IMAGE_FILE_MAX];
+	enum sc_status status = plane_file(im, want, file, err);
 
+	if (!status)
+		status = check_cache(t, err);
 	if (status)
 		return status;
 	r->tools = t;
@@ -253,9 +231,12 @@ enum sc_status sc_warm_run(const struct sc_warm_tools *t, const struct sc_image 
 	r->arg = arg;
 	r->budget.limit = want->budget_bytes;
 	sc_warm_begin_time(r);
-	status = open_slides(r, err);
+	status = sc_warm_open_slides(r, err);
+	if (!status)
+		status = look_first(r, err);
 	if (!status)
 		status = attempts(r, err);
-	close_slides(r);
+	sc_warm_close_slides(r);
+	free(r->bad);
 	return status;
 }

@@ -21,6 +21,12 @@ struct sc_warm_rate {
 	int64_t tiles, tiles_before;
 };
 
+/* Since when something is out of reach. Begin with zeros. */
+struct sc_warm_wait {
+	int64_t since_us; /* 0: it is not */
+	int64_t pause_ms;
+};
+
 struct sc_warm_run {
 	const struct sc_warm_tools *tools;
 	const struct sc_image *im;
@@ -32,6 +38,7 @@ struct sc_warm_run {
 	struct sc_slide_root *root;
 	struct sc_renderer *renderer; /* of the run's thread, which only plans with it */
 	struct sc_warm_pool *pool;
+	bool begun; /* at least once: there was a slide */
 
 	/* Found anew whenever file or versions changed. */
 	char version[SC_PLAN_VERSION_MAX + 1];
@@ -108,6 +115,15 @@ SC_MUST enum sc_status sc_warm_tell(struct sc_warm_run *r, struct sc_err *err);
 SC_MUST enum sc_status sc_warm_pause(struct sc_warm_run *r, int64_t ms,
 				     struct sc_err *err);
 
+/* talk.c: what is out of reach, and how a run waits for it. err: why it is. SC_OK: ask
+ * again; SC_ABORTED; SC_UNAVAILABLE: the caller's patience is at its end. */
+SC_MUST enum sc_status sc_warm_wait(struct sc_warm_run *r, struct sc_warm_wait *w,
+				    struct sc_err *err);
+void sc_warm_answered(struct sc_warm_run *r, struct sc_warm_wait *w);
+/* The same for a file that was there: SC_NOT_FOUND after a few seconds. */
+SC_MUST enum sc_status sc_warm_wait_for_file(struct sc_warm_run *r,
+					     struct sc_warm_wait *w, struct sc_err *err);
+
 /* talk.c: asks stores until they answer; SC_ABORTED, SC_UNAVAILABLE if they do not. */
 
 /* The current version text; SC_UNAVAILABLE: there is none. */
@@ -121,9 +137,17 @@ SC_MUST enum sc_status sc_warm_store(struct sc_warm_run *r,
 				     const struct sc_cache_value *values, size_t n,
 				     enum sc_status *each, struct sc_err *err);
 
-/* The plan of a tile as it is now, under r->version. */
+/* slides.c: the folder of slides, which is waited for. What was opened, as far as it
+ * was, is to be closed. */
+SC_MUST enum sc_status sc_warm_open_slides(struct sc_warm_run *r, struct sc_err *err);
+void sc_warm_close_slides(struct sc_warm_run *r);
+/* The plan of a tile as it is now, under r->version. Waits for the folder and, once the
+ * run has begun, for the file. */
 SC_MUST enum sc_status sc_warm_plan(struct sc_warm_run *r, int64_t level, int64_t col,
 				    int64_t row, struct sc_plan *out, struct sc_err *err);
+/* What a rendering thread says of a file that is away: SC_CHANGED, since everything
+ * begins again with a plan, which waits for it. */
+SC_MUST enum sc_status sc_warm_as_changed(enum sc_status status, struct sc_err *err);
 /* walk.c: one walk through all tiles. SC_CHANGED: file or versions are others now. */
 SC_MUST enum sc_status sc_warm_walk(struct sc_warm_run *r, struct sc_err *err);
 /* deliver.c: stores what the budget has room for of a batch that was rendered. */

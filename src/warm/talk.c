@@ -9,45 +9,54 @@
 
 #define PAUSE_MIN_MS 100
 #define PAUSE_MAX_MS 1000
+#define FILE_US	     (5 * SC_US_PER_S) /* that the file may be absent */
 
-/* Since when there is no answer. */
-struct wait {
-	int64_t since_us; /* 0: there was one */
-	int64_t pause_ms;
-};
-
-static bool is_impatient(const struct sc_warm_run *r, const struct wait *w)
+static bool is_over(const struct sc_warm_wait *w, int64_t patience_us)
 {
-	int64_t patience = r->tools->patience_us;
-
-	return patience > 0 && sc_mono_us() - w->since_us >= patience;
+	return patience_us > 0 && sc_mono_us() - w->since_us >= patience_us;
 }
 
-/* err: why there is no answer. SC_OK: ask again. */
-static enum sc_status wait_for_store(struct sc_warm_run *r, struct wait *w,
-				     struct sc_err *err)
+static enum sc_status pause_longer(struct sc_warm_run *r, struct sc_warm_wait *w,
+				   struct sc_err *err)
 {
-	enum sc_status status = SC_OK;
+	enum sc_status status = sc_warm_tell(r, err);
 
-	if (w->since_us == 0)
-		*w = (struct wait){ sc_mono_us(), PAUSE_MIN_MS };
-	r->disturbed = true;
-	if (is_impatient(r, w)) {
-		err->status = SC_UNAVAILABLE;
-		return SC_UNAVAILABLE;
-	}
-	r->p->waiting = true;
-	status = sc_warm_tell(r, err);
 	if (!status)
 		status = sc_warm_pause(r, w->pause_ms, err);
 	w->pause_ms = w->pause_ms * 2 < PAUSE_MAX_MS ? w->pause_ms * 2 : PAUSE_MAX_MS;
 	return status;
 }
 
-static void note_answer(struct sc_warm_run *r, struct wait *w)
+static void begin_wait(struct sc_warm_wait *w)
+{
+	if (w->since_us == 0)
+		*w = (struct sc_warm_wait){ sc_mono_us(), PAUSE_MIN_MS };
+}
+
+enum sc_status sc_warm_wait(struct sc_warm_run *r, struct sc_warm_wait *w,
+			    struct sc_err *err)
+{
+	begin_wait(w);
+	r->disturbed = true;
+	if (is_over(w, r->tools->patience_us)) {
+		err->status = SC_UNAVAILABLE;
+		return SC_UNAVAILABLE;
+	}
+	r->p->waiting = true;
+	return pause_longer(r, w, err);
+}
+
+void sc_warm_answered(struct sc_warm_run *r, struct sc_warm_wait *w)
 {
 	r->p->waiting = false;
 	w->since_us = 0;
+}
+
+enum sc_status sc_warm_wait_for_file(struct sc_warm_run *r, struct sc_warm_wait *w,
+				     struct sc_err *err)
+{
+	begin_wait(w);
+	return is_over(w, FILE_US) ? SC_NOT_FOUND : pause_longer(r, w, err);
 }
 
 enum sc_status sc_warm_versions(struct sc_warm_run *r, char out[SC_PLAN_VERSION_MAX + 1],
@@ -55,7 +64,7 @@ enum sc_status sc_warm_versions(struct sc_warm_run *r, char out[SC_PLAN_VERSION_
 {
 	char image[SC_VERSION_NAME_MAX + 1], text[SC_VERSION_TEXT_MAX + 1];
 	const char *names[] = { "tiles", image };
-	struct wait w = { 0, 0 };
+	struct sc_warm_wait w = { 0, 0 };
 	struct sc_version now[2];
 
 	sc_version_image_name(r->im->id, image);
@@ -70,11 +79,11 @@ enum sc_status sc_warm_versions(struct sc_warm_run *r, char out[SC_PLAN_VERSION_
 				err, SC_UNAVAILABLE,
 				"\"tiles\" is not versioned, so no tile is cached: "
 				"slidecachectl start tiles");
-		status = wait_for_store(r, &w, err);
+		status = sc_warm_wait(r, &w, err);
 		if (status)
 			return status;
 	}
-	note_answer(r, &w);
+	sc_warm_answered(r, &w);
 	sc_version_text(now, 2, text);
 	memcpy(out, text, SC_PLAN_VERSION_MAX + 1);
 	return SC_OK;
@@ -136,7 +145,7 @@ static void peek_open(struct sc_warm_run *r, struct open *o, struct sc_err *err)
 enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
 {
 	struct open o = all_of((size_t)n);
-	struct wait w = { 0, 0 };
+	struct sc_warm_wait w = { 0, 0 };
 
 	memset(r->found, 0, sizeof(r->found));
 	while (o.n > 0) {
@@ -145,12 +154,12 @@ enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
 
 		peek_open(r, &o, err);
 		if (o.n < before)
-			note_answer(r, &w);
-		status = o.n > 0 ? wait_for_store(r, &w, err) : SC_OK;
+			sc_warm_answered(r, &w);
+		status = o.n > 0 ? sc_warm_wait(r, &w, err) : SC_OK;
 		if (status)
 			return status;
 	}
-	note_answer(r, &w);
+	sc_warm_answered(r, &w);
 	return SC_OK;
 }
 
@@ -177,7 +186,7 @@ enum sc_status sc_warm_store(struct sc_warm_run *r, const struct sc_cache_value 
 			     size_t n, enum sc_status *each, struct sc_err *err)
 {
 	struct open o = all_of(n);
-	struct wait w = { 0, 0 };
+	struct sc_warm_wait w = { 0, 0 };
 
 	while (o.n > 0) {
 		size_t before = o.n;
@@ -185,11 +194,11 @@ enum sc_status sc_warm_store(struct sc_warm_run *r, const struct sc_cache_value 
 
 		store_open(r, values, &o, each, err);
 		if (o.n < before)
-			note_answer(r, &w);
-		status = o.n > 0 ? wait_for_store(r, &w, err) : SC_OK;
+			sc_warm_answered(r, &w);
+		status = o.n > 0 ? sc_warm_wait(r, &w, err) : SC_OK;
 		if (status)
 			return status;
 	}
-	note_answer(r, &w);
+	sc_warm_answered(r, &w);
 	return SC_OK;
 }

@@ -28,7 +28,7 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     return [
         tiff.write_smooth(folder / SMALL, 3, 1021, 517, 3, tile=64),
-        slides.make_slide(folder, LARGE, 12000, 9000),
+        slides.make_slide(folder, LARGE, 16000, 12000),
     ]
 
 
@@ -43,7 +43,8 @@ def add_stack(live, file):
 def live(www, files, tmp_path_factory):
     users = tmp_path_factory.mktemp("users") / "users"
     users.write_text(management.USERS)
-    config = {"base_path": BASE, "access": {"htpasswd_file": str(users)}}
+    access = {"htpasswd_file": str(users)}
+    config = {"base_path": BASE, "access": access, "warm": {"threads": 1}}
     running = service.Service(config, files=files, web=True)
     running.web.www = www
     add_stack(running, files[0])
@@ -135,6 +136,12 @@ def texts_of(driver, selector):
     return driver.execute_script(script, selector)
 
 
+def texts_of_shown(driver, selector):
+    script = """return [...document.querySelectorAll(arguments[0])].filter(
+        (e) => e.checkVisibility()).map((e) => e.innerText)"""
+    return driver.execute_script(script, selector)
+
+
 def start_job(driver, manager, name, budget="100"):
     """By the form; returns the id."""
     before = {job["id"] for job in listed(manager)}
@@ -211,7 +218,8 @@ def test_warm_to_the_end(live, opened, manager):
     assert bar == 1 and SMALL in words
     (told,) = [j for j in listed(manager) if j["id"] == job]
     assert told["mem_size_mb"] == 100 and told["failed_tiles"] == 0
-    assert f"{told['tiles']['done']} tiles" in words
+    assert f"{told['tiles']['done']} tiles" in words and "not stored" not in words
+    assert f"Job {job} · image {told['image']} ·" in words
     assert live.tile(live.image_id(SMALL), 10, fmt="jpeg").x_cache == "HIT"
     save_screenshot(driver, "cache-warmed")
     click(driver, f"[data-id='{job}'] button")
@@ -232,13 +240,68 @@ def test_bar_moves_and_a_job_is_cancelled(live, opened, manager):
     assert jobs(driver)[job][1] < 1
 
 
+def test_tiles_that_the_budget_did_not_reach_are_said(opened, manager):
+    driver = opened()
+    job = start_job(driver, manager, LARGE, "0.5")
+    wait_for(lambda: jobs(driver)[job][0] == "done", "the job ends", LOAD_S)
+    (told,) = [j for j in listed(manager) if j["id"] == job]
+    left = told["total_tiles"] - told["tiles"]["done"] - told["skipped_tiles"]
+    assert told["failed_tiles"] == 0 and left > 0
+    assert f"budget used, {left:,} tiles not stored" in jobs(driver)[job][2]
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure", "said"),
+    [
+        ("", "no light", "No light."),
+        ("no tile can be had: no light", "no light", "No tile can be had: no light."),
+        ("the cache is gone", "no light", "The cache is gone. No light."),
+    ],
+)
+def test_nothing_is_said_twice(live, opened, reason, failure, said):
+    driver = opened()
+    show_jobs(driver, [ended_job(live, 1, reason=reason, failure=failure)])
+    assert texts_of(driver, "#jobs .trouble") == [said]
+
+
+def test_many_jobs_leave_room(live, opened):
+    """They scroll by themselves; the last one is within reach."""
+    driver = opened()
+    show_jobs(driver, [ended_job(live, n) for n in range(1, 41)])
+    script = """const box = document.getElementById("jobs");
+        box.scrollTop = box.scrollHeight;
+        const last = box.lastElementChild.getBoundingClientRect().bottom;
+        return [box.offsetHeight / innerHeight, last - box.getBoundingClientRect().bottom];"""
+    share, below = driver.execute_script(script)
+    assert 0.2 < share < 0.55 and below < 1
+
+
+def ended_job(live, number, **more):
+    """As the service tells it."""
+    there = live.image_id(SMALL)
+    job = {"id": number, "image": there, "z_dimension": 1, "frame": 1, "mem_size_mb": 1}
+    at = {"created_at": None, "started_at": None, "ended_at": None}
+    none = {"done": 0, "planned": 0}
+    tiles = {"tiles": none, "total_tiles": 0, "skipped_tiles": 0, "failed_tiles": 0}
+    rest = {"by": "", "reason": "", "failure": "", "bytes": none, "waiting": False}
+    return {**job, "state": "failed", **at, **tiles, **rest, **more}
+
+
+def show_jobs(driver, these):
+    """Has the page show them, until it looks again; that is once it is idle."""
+    script = """const [jobs, done] = arguments;
+        const page = document.querySelector("script[type=module]").src;
+        import(new URL("jobs.js", page)).then((m) => m.showJobs({ jobs })).then(done);"""
+    driver.execute_async_script(script, these)
+
+
 def test_what_is_refused_is_said(opened, manager):
     driver = opened()
     fill_in(driver, SMALL, "99999999")
     click(driver, "#warm button")
     said = driver.find_element(By.ID, "warm-said")
     wait_for(said.is_displayed, "a sentence")
-    assert "“MB at most” wants a number" in said.text
+    assert "“MiB at most” wants a number" in said.text
     assert any(" 422 " in text for text in complaints(driver))
     assert not any(job["state"] == "queued" for job in listed(manager))
 
@@ -252,14 +315,33 @@ def test_planes_are_asked_for(live, opened):
         assert not driver.find_element(By.ID, "frame").is_displayed(), name
 
 
+def test_who_signs_in_later_sees_the_rest(opened):
+    """Chromium without a screen asks nobody: the answers are made up."""
+    driver = opened()
+    script = """window.answered = fetch;
+        window.fetch = async () => new Response("{}", { status: 401 });
+        document.dispatchEvent(new Event("visibilitychange"));"""
+    driver.execute_script(script)
+    wait_for(lambda: texts_of_shown(driver, "h2") == ["Versions"], "less of it")
+    driver.execute_script("window.fetch = window.answered")
+    click(driver, "#notice button")
+    wait_for(lambda: "Warm a slide" in texts_of_shown(driver, "h2"), "the rest of it")
+    assert not driver.find_element(By.ID, "notice").is_displayed()
+    assert "Invalidate all" in texts_of_shown(driver, "button")
+
+
 def test_without_users_it_says_how_to_have_them(live, page, driver):
-    """Whoever only looks sees the versions."""
+    """Whoever only looks sees the versions, and nothing that cannot work."""
     live.reconfigure({"access": {"htpasswd_file": None}})
     page("/cache/")
     notice = driver.find_element(By.ID, "notice")
     wait_for(notice.is_displayed, "a notice", LOAD_S)
     assert "htpasswd_file" in notice.text
     assert NAME in rows(driver, "versions")
+    assert texts_of_shown(driver, "h2, h3, main button") == ["Try again", "Versions"]
+    below = driver.find_element(By.CSS_SELECTOR, "[aria-labelledby=versions-title]")
+    assert below.rect["y"] - notice.rect["y"] - notice.rect["height"] >= 10
+    save_screenshot(driver, "cache-no-users")
     assert any(" 403 " in text for text in complaints(driver))
 
 

@@ -572,6 +572,15 @@ def test_more_slides_than_memory(tmp_path):
     assert "slides.max_open" in one(found, "memory", "warning")["fix"]
 
 
+def test_memory_of_warmers_and_decoded_tiles(tmp_path):
+    """MiB: a slide 32, a process' or thread's decoded tiles 32."""
+    few = {"workers": 2, "slides": {"max_open": 1}}
+    for warming, most in (({"warmers": 1, "warm": {"threads": 3}}, 2 * 64 + 3 * 64),
+                          ({"warmers": 2, "warm": {"threads": 1}}, 2 * 64 + 2 * 64)):
+        _, found, _ = run_doctor(config(tmp_path, **few, **warming))
+        assert f"may take {most} MiB" in one(found, "memory", "ok")["finding"]
+
+
 def test_fewer_descriptors_than_slides(tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))

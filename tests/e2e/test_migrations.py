@@ -24,7 +24,7 @@ INITIAL = "slidecache.0001_initial"
 NAMES = ["tiles", "thumbnails", "slides", "acl"]
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 APPLIED = rf" \(applied at {TIME} by [^)]+\)\)?"
-HELD = r"\([1-9]\d{0,2} kB\)"
+HELD = r"\([1-9]\d{0,3} KiB\)"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import viewer
 from management import ANNA, JSON, USERS
 
 API = "/api/v1/images/images"
-SLIDE, WIDTH, HEIGHT = "look.tiff", 9000, 7000
+SLIDE, WIDTH, HEIGHT = "look.tiff", 7000, 5000
 EACH = 11  # of the trace's tiles one in so many is compared
 LEAST = 500
 

@@ -32,7 +32,7 @@ JOB_FIELDS = {
     *("id", "image", "z_dimension", "frame", "mem_size_mb", "state", "reason", "by"),
     *("created_at", "started_at", "ended_at", "level", "levels", "tiles", "bytes"),
     *("skipped_tiles", "failed_tiles", "failure", "waiting", "tiles_per_s"),
-    *("seconds_left", "result"),
+    *("seconds_left", "result", "total_tiles"),
 }
 
 
@@ -555,13 +555,14 @@ def test_one_job_an_image(live, anna, stack, small):
         for body in ({}, {"mem_size_mb": 1, "frame": 2}, {"mem_size_mb": 1, "z_dimension": 2}):
             for prefer in ({}, {"Prefer": "respond-async"}):
                 reply = anna.warm(stack, body, **prefer)
-                assert str(first["id"]) in detail(reply, 429)
+                assert detail(reply, 429) == f"image {stack}: job {first['id']} waits or runs"
                 assert int(reply.headers["retry-after"]) >= 1
                 assert reply.headers["location"] == f"{API}/jobs/{first['id']}/"
         for body in ({"image": stack, "mem_size_mb": 1}, {"images": [small, stack]}):
             reply = anna.add(body)
-            assert str(first["id"]) in detail(reply, 429)
+            assert detail(reply, 429) == f"image {stack}: job {first['id']} waits or runs"
             assert int(reply.headers["retry-after"]) >= 1
+            assert reply.headers["location"] == f"{API}/jobs/{first['id']}/"
         assert [j["id"] for j in anna.active()] == [first["id"]], "all or none"
     assert anna.ended(first["id"])["state"] == "done"
     assert anna.ended(anna.queue(stack)["id"])["state"] == "done"
@@ -570,7 +571,7 @@ def test_one_job_an_image(live, anna, stack, small):
 # ----- waiting ---------------------------------------------------------------------------
 
 
-LIMIT = 3 * service.SLOW
+LIMIT = 2 * service.SLOW
 SOON = 1.5 * service.SLOW
 
 
@@ -827,17 +828,20 @@ def has_lock(file, whole):
 
 @pytest.mark.parametrize("opened", [True, False], ids=["open", "not open"])
 def test_a_table_that_is_locked(tmp_path, files, opened):
-    """One request waits for it, those that follow do not."""
+    """One request a second waits for it, the others do not."""
     with start(tmp_path, {SMALL: files[SMALL]}, {"workers": 1}) as live:
         anna = Warmer(live.fcgi)
         service.wait_for((live.dir / "state" / "jobs").exists, "the warmer made it")
         if opened:
             assert anna.jobs() == []
         with locked(live):
-            detail(anna.get("/jobs/"), 503)
             began = time.monotonic()
-            detail(anna.get("/jobs/"), 503)
-            assert time.monotonic() - began < 0.5 * service.SLOW
+            for _ in range(10):
+                detail(anna.get("/jobs/"), 503)
+            most = 2 + int(time.monotonic() - began)
+        [worker] = live.worker_pids()
+        tries = re.findall(rf"error \[{worker}\] jobs: ", live.program.output())
+        assert 1 <= len(tries) <= most
         service.wait_for(lambda: anna.get("/jobs/").status == 200, "the table is there")
 
 
@@ -850,7 +854,7 @@ def crowded(tmp_path_factory):
     passwords would take the most time: the web server names who asks."""
     tmp = tmp_path_factory.mktemp("crowd")
     tiny = tiff.write_flat(tmp / "tiny.tiff", (200, 150, 100), 40, 30, 16)
-    big = slides.make_slide(tmp, "big.tiff", 10000, 8000)
+    big = slides.make_slide(tmp, "big.tiff", 8000, 6000)
     many = {"big.tiff": big, **{f"{i:03}.tiff": tiny for i in range(80)}}
     with start(tmp, many, {"access": {"trust_remote_user": True}}) as running:
         yield running

@@ -149,7 +149,7 @@ static bool go_on(void *arg)
 	struct worker *w = arg;
 	bool good = true;
 
-	if (sc_jobs_open(w->path, &w->j, &w->err) != SC_OK)
+	if (sc_jobs_open(w->path, SC_JOBS_WAIT_MS, &w->j, &w->err) != SC_OK)
 		return wrong(w, "open");
 	while (good) {
 		uint64_t what = next_random(&w->seed) % 16;

@@ -17,7 +17,11 @@ import tiff
 from management import USERS
 from warming import Warmer, tile, tiles_of, total
 
-WIDTH, HEIGHT = 4000, 3000
+LONG = os.environ.get("SLIDECACHE_LONG") == "1"
+WIDTH, HEIGHT = (4000, 3000) if LONG else (2300, 1800)
+STEP = 20 if LONG else 5  # tiles between two faults
+KILLS = 6 if LONG else 4
+RESTARTS = 4 if LONG else 2
 BUDGET_MB = 500
 ENDED_MAX = ACTIVE_MAX = 64
 STARTS_MAX = 3
@@ -30,6 +34,13 @@ MEMORY_MB = 40 if service.SLOW == 1 else 400
 @pytest.fixture(scope="module")
 def big(tmp_path_factory):
     return tiff.write_noise(tmp_path_factory.mktemp("s") / "big.tiff", 1, WIDTH, HEIGHT)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """More than a warmer may keep of it."""
+    size = (3200, 2400) if service.SLOW == 1 and not LONG else (WIDTH, HEIGHT)
+    return tiff.write_noise(tmp_path_factory.mktemp("s") / "large.tiff", 3, *size)
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +117,10 @@ def test_the_warmer_is_killed_again_and_again(users, big):
     with start(users, [big]) as live:
         number = queue(live, "big.tiff")
         kills = 0
-        while kills < 6 and is_active(wait_for_tiles(live, number, 20)):
+        while kills < KILLS and is_active(wait_for_tiles(live, number, STEP)):
             kill_warmer(live)
             kills += 1
-        assert kills >= 4, "hardly a kill"
+        assert kills >= KILLS - 2, "hardly a kill"
         found = expect_done(live, number, "big.tiff")
         expect_complete(live, found, "big.tiff")
         assert f"job {number}: goes on with image" in live.program.output()
@@ -120,7 +131,7 @@ def test_the_master_is_killed(users, big):
     with start(users, [big]) as live:
         number = queue(live, "big.tiff")
         for _ in range(2):
-            assert is_active(wait_for_tiles(live, number, 20))
+            assert is_active(wait_for_tiles(live, number, STEP))
             session = live.kill_master()
             service.wait_for(lambda s=session: not service.session_pids(s), "all are dead")
             live.start()
@@ -131,7 +142,7 @@ def test_the_master_is_killed(users, big):
 def test_the_service_is_restarted(users, big):
     with start(users, [big]) as live:
         number = queue(live, "big.tiff")
-        for _ in range(4):
+        for _ in range(RESTARTS):
             assert is_active(wait_for_tiles(live, number, 5))
             begun = time.monotonic()
             program = live.program
@@ -173,7 +184,7 @@ def test_the_server_is_restarted(users, big, server):
     with start(users, [big], servers.kept(server, "embedded")) as live:
         number = queue(live, "big.tiff")
         for _ in range(2):
-            assert is_active(wait_for_tiles(live, number, 20))
+            assert is_active(wait_for_tiles(live, number, STEP))
             server.kill()
             service.wait_for(lambda: job(live, number)["waiting"], "it waits", 60)
             assert job(live, number)["state"] == "running"
@@ -228,7 +239,7 @@ def test_restarts_are_no_deaths(users, big):
 def test_cancelling(users, big):
     with start(users, [big]) as live:
         number = queue(live, "big.tiff")
-        assert is_active(wait_for_tiles(live, number, 2 * BLOCK))
+        assert is_active(wait_for_tiles(live, number, BLOCK + 1))
         Warmer(live.fcgi).cancel(number)
         found = Warmer(live.fcgi).ended(number, 1)
         assert found["state"] == "cancelled"
@@ -240,7 +251,7 @@ def test_cancelling(users, big):
 
 def test_two_warmers_two_jobs(users, small, tmp_path):
     names = [f"s{i}.tiff" for i in range(6)]
-    files = [tiff.write_noise(tmp_path / n, i, 1500, 1500) for i, n in enumerate(names)]
+    files = [tiff.write_noise(tmp_path / n, i, 1000, 1000) for i, n in enumerate(names)]
     with start(users, files, {"warmers": 2}) as live:
         numbers = [queue(live, name) for name in names]
         together = set()
@@ -264,14 +275,16 @@ def anonymous_mb(pid):
     return next(int(l.split()[1]) for l in lines if l.startswith("RssAnon")) / 1024
 
 
-def test_memory_is_given_back(users, big):
-    with start(users, [big]) as live:
+def test_memory_is_given_back(users, large):
+    with start(users, [large]) as live:
         service.wait_for(live.warmer_pids, "the warmer runs")
         [pid] = live.warmer_pids()
         before = anonymous_mb(pid)
-        expect_done(live, queue(live, "big.tiff", {"mem_size_mb": BUDGET_MB}), "big.tiff")
+        found = Warmer(live.fcgi).ended(queue(live, "large.tiff"))
+        assert found["state"] == "done", found
+        # It closes what it opened after it has said that the job ended.
+        service.wait_for(lambda: anonymous_mb(pid) < before + MEMORY_MB, "it is small again", 10)
         assert live.warmer_pids() == [pid]
-        assert anonymous_mb(pid) < before + MEMORY_MB
 
 
 def test_what_a_scan_finds(users, big, small):
@@ -299,7 +312,7 @@ def test_what_a_scan_finds(users, big, small):
 
 def test_a_scan_finds_more_than_there_is_room_for(users, tmp_path):
     count = ACTIVE_MAX + 16
-    file = tiff.write_noise(tmp_path / "a.tiff", 3, 300, 300)
+    file = tiff.write_noise(tmp_path / "a.tiff", 3, 60, 40)
     over = {"warm": {"on_scan_mb": 1}, "warmers": 2}
     live = start(users, [], over)
     for i in range(count):

@@ -19,7 +19,7 @@ static void hear(void *arg, enum sc_log_level level, const char *text)
 
 static void open_jobs(struct jobs_rig *r)
 {
-	assert_int_equal(sc_jobs_open(r->path, &r->j, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &r->j, &r->err), SC_OK);
 }
 
 void jobs_reopen(struct jobs_rig *r)

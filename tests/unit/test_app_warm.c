@@ -192,13 +192,30 @@ static void it_is_stopped_while_it_waits(void **state)
 	free_rig(r);
 }
 
+/* As a store does. */
+static void a_folder_of_slides_that_is_away(void **state)
+{
+	struct rig *r = make_rig(state, NULL, NULL);
+	SC_AUTO_FREE char *aside = check_path(r->f->dir, "aside");
+
+	put_slide(r);
+	start_versions(r);
+	assert_int_equal(rename(r->f->root, aside), 0);
+	open_warmer(r);
+	r->stop_at = 3;
+	assert_int_equal(warm(r, 1, 0), SC_ABORTED);
+	assert_int_equal(r->waiting, 3);
+	free_rig(r);
+}
+
 static void the_table_is_below_the_state(void **state)
 {
 	struct rig *r = make_rig(state, NULL, NULL);
 	SC_AUTO_FREE char *path = check_path(r->f->dir, "jobs");
 	struct sc_jobs *jobs = NULL;
 
-	assert_int_equal(sc_app_jobs_open(r->conf, &jobs, &r->err), SC_OK);
+	assert_int_equal(sc_app_jobs_open(r->conf, SC_JOBS_WAIT_MS, &jobs, &r->err),
+			 SC_OK);
 	assert_int_equal(access(path, F_OK), 0);
 	sc_jobs_close(jobs);
 	free_rig(r);
@@ -214,6 +231,7 @@ int main(void)
 		TEST(a_store_that_can_be_opened_later),
 		TEST(patience_ends),
 		TEST(it_is_stopped_while_it_waits),
+		TEST(a_folder_of_slides_that_is_away),
 		TEST(the_table_is_below_the_state),
 	};
 	struct sc_err err;

@@ -25,6 +25,8 @@ static void one_that_waits(void **state)
 		.want = { .image = 3, .z = 2, .frame = 1, .budget_bytes = 5 << 20 },
 		.by = "ann (http)",
 		.created_us = CREATED_US,
+		/* Of a slide that was not opened nobody knows what it takes. */
+		.progress = { .planned_bytes = 5 << 20 },
 	};
 
 	(void)state;
@@ -35,7 +37,8 @@ static void one_that_waits(void **state)
 	       "\"ended_at\":null,\"level\":0,\"levels\":0,"
 	       "\"tiles\":{\"done\":0,\"planned\":0},\"bytes\":{\"done\":0,\"planned\":0}"
 	       ","
-	       "\"skipped_tiles\":0,\"failed_tiles\":0,\"failure\":\"\","
+	       "\"total_tiles\":0,\"skipped_tiles\":0,\"failed_tiles\":0,\"failure\":"
+	       "\"\","
 	       "\"waiting\":false,\"tiles_per_s\":0.0,\"seconds_left\":null,"
 	       "\"result\":{}}");
 }
@@ -56,6 +59,7 @@ static void one_that_ended(void **state)
 			      .bytes = 1000,
 			      .planned_tiles = 20,
 			      .planned_bytes = 2000,
+			      .total_tiles = 50,
 			      .skipped_tiles = 3,
 			      .failed_tiles = 2,
 			      .failure = "tile",
@@ -74,7 +78,7 @@ static void one_that_ended(void **state)
 		"\"started_at\":\"2026-01-02T03:04:06.678901Z\","
 		"\"ended_at\":\"2026-01-02T03:04:07.678901Z\",\"level\":4,\"levels\":9,"
 		"\"tiles\":{\"done\":10,\"planned\":20},"
-		"\"bytes\":{\"done\":1000,\"planned\":2000},"
+		"\"bytes\":{\"done\":1000,\"planned\":2000},\"total_tiles\":50,"
 		"\"skipped_tiles\":3,\"failed_tiles\":2,\"failure\":\"tile\","
 		"\"waiting\":true,\"tiles_per_s\":12.5,\"seconds_left\":0,"
 		"\"result\":{"));

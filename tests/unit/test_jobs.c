@@ -58,7 +58,7 @@ static void an_image_has_one_job(void **state)
 
 	jobs_add(r, 7);
 	assert_int_equal(jobs_try_add(r, 7, &job), SC_FULL);
-	assert_string_equal(r->err.text, "image 7 has a job that did not end: job 1");
+	assert_string_equal(r->err.text, "image 7: job 1 waits or runs");
 	job = jobs_take(r);
 	assert_int_equal(jobs_try_add(r, 7, &job), SC_FULL);
 	job = jobs_get(r, 1);
@@ -110,6 +110,28 @@ static void ten_thousand_are_refused(void **state)
 	assert_int_equal(jobs_number(r), SC_JOBS_ACTIVE_MAX);
 	assert_int_equal(jobs_size_of(r->path), size);
 	assert_int_equal(job.id, SC_JOBS_ACTIVE_MAX);
+}
+
+/* Whichever slot it is in, and though jobs of its image that ended are in others. */
+static void one_of_many_is_found(void **state)
+{
+	struct jobs_rig *r = *state;
+	struct sc_job job;
+	int64_t id = 0;
+
+	for (int i = 0; i < SC_JOBS_ENDED_MAX; i++) {
+		assert_int_equal(sc_jobs_cancel(r->j, jobs_add(r, 5), NULL, &r->err),
+				 SC_OK);
+		assert_int_equal(sc_jobs_of_image(r->j, 5, &job, &r->err), SC_NOT_FOUND);
+	}
+	for (int i = 1; i < SC_JOBS_ACTIVE_MAX; i++)
+		jobs_add(r, 100 + i);
+	id = jobs_add(r, 5);
+	jobs_reopen(r);
+	assert_int_equal(sc_jobs_of_image(r->j, 5, &job, &r->err), SC_OK);
+	assert_int_equal(job.id, id);
+	for (int64_t i = 1; i <= id; i++)
+		assert_int_equal(jobs_get(r, i).id, i);
 }
 
 /* ---- ending, keeping, forgetting ---- */
@@ -205,7 +227,7 @@ static void who_waits_longest_is_first(void **state)
 	jobs_expect_none(r, r->j);
 	for (int64_t i = 1; i <= 3; i++)
 		jobs_add(r, i);
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	one = jobs_take(r);
 	two = jobs_take_by(r, other);
 	assert_int_equal(one.id, 1);
@@ -225,7 +247,7 @@ static bool take_and_die(void *arg)
 	struct sc_job job;
 	struct sc_err err;
 
-	return sc_jobs_open(path, &j, &err) == SC_OK &&
+	return sc_jobs_open(path, SC_JOBS_WAIT_MS, &j, &err) == SC_OK &&
 	       sc_jobs_take(j, &job, &err) == SC_OK;
 }
 
@@ -328,6 +350,40 @@ static void getting_there_again_does_not(void **state)
 	assert_int_equal(starts_after(r, 8, 1), 0);
 }
 
+static bool dip_and_die(void *arg)
+{
+	static const int64_t tiles[] = { 20000, 9000, 20000 };
+	const char *path = arg;
+	struct sc_jobs *j = NULL;
+	struct sc_job job;
+	struct sc_err err;
+	bool stop = false;
+
+	if (sc_jobs_open(path, SC_JOBS_WAIT_MS, &j, &err) != SC_OK ||
+	    sc_jobs_take(j, &job, &err) != SC_OK)
+		return false;
+	for (size_t i = 0; i < COUNT_OF(tiles); i++) {
+		job.progress.tiles = tiles[i];
+		if (sc_jobs_report(j, &job, &job.progress, &stop, &err) != SC_OK)
+			return false;
+	}
+	return true;
+}
+
+/* A process that looks again at what it stored is behind for a while. */
+static void a_dip_does_not_forgive(void **state)
+{
+	struct jobs_rig *r = *state;
+
+	jobs_add(r, 1);
+	for (int i = 0; i <= SC_JOB_STARTS_MAX; i++) {
+		assert_true(child_run(dip_and_die, r->path));
+		assert_int_equal(jobs_get(r, 1).starts, i);
+	}
+	jobs_expect_none(r, r->j);
+	assert_int_equal(jobs_get(r, 1).state, SC_JOB_FAILED);
+}
+
 static void what_is_given_back_is_no_death(void **state)
 {
 	struct jobs_rig *r = *state;
@@ -420,7 +476,7 @@ static void what_it_was_is_told(void **state)
 	jobs_add(r, 1);
 	jobs_add(r, 2);
 	job = jobs_take(r);
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	assert_int_equal(cancelled_was(r, other, 2), SC_JOB_QUEUED);
 	assert_int_equal(cancelled_was(r, other, 2), SC_JOB_CANCELLED);
 	assert_int_equal(cancelled_was(r, other, 1), SC_JOB_RUNNING);
@@ -440,7 +496,7 @@ static void what_runs_is_told(void **state)
 
 	jobs_add(r, 1);
 	job = jobs_take(r);
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	assert_int_equal(sc_jobs_cancel(other, 1, NULL, &r->err), SC_OK);
 	assert_int_equal(jobs_get(r, 1).state, SC_JOB_RUNNING);
 	assert_true(jobs_get(r, 1).cancel);
@@ -474,8 +530,8 @@ static bool take_cancelled_and_die(void *arg)
 	struct sc_job job;
 	struct sc_err err;
 
-	return sc_jobs_open(path, &j, &err) == SC_OK &&
-	       sc_jobs_open(path, &other, &err) == SC_OK &&
+	return sc_jobs_open(path, SC_JOBS_WAIT_MS, &j, &err) == SC_OK &&
+	       sc_jobs_open(path, SC_JOBS_WAIT_MS, &other, &err) == SC_OK &&
 	       sc_jobs_take(j, &job, &err) == SC_OK &&
 	       sc_jobs_cancel(other, job.id, NULL, &err) == SC_OK;
 }
@@ -500,6 +556,7 @@ int main(void)
 		TEST(an_image_has_one_job),
 		TEST(all_or_none),
 		TEST(ten_thousand_are_refused),
+		TEST(one_of_many_is_found),
 		TEST(the_last_that_ended_are_kept),
 		TEST(ids_are_never_given_again),
 		TEST(what_ended_says_how),
@@ -510,6 +567,7 @@ int main(void)
 		TEST(the_last_failure_leaves_nothing),
 		TEST(getting_on_forgives),
 		TEST(getting_there_again_does_not),
+		TEST(a_dip_does_not_forgive),
 		TEST(what_is_given_back_is_no_death),
 		TEST(progress_is_kept),
 		TEST(a_child_cannot_use_it_nor_give_back),

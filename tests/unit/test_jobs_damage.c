@@ -134,7 +134,7 @@ static void who_holds_a_job_of_a_file_that_was_set_aside(void **state)
 	jobs_add(r, 1);
 	job = jobs_take(r);
 	garble(r, 0, 1);
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	assert_int_equal(sc_jobs_report(r->j, &job, &job.progress, &stop, &r->err),
 			 SC_NOT_FOUND);
 	assert_int_equal(sc_jobs_end(r->j, &job, SC_JOB_DONE, "", &job.progress, &r->err),
@@ -211,9 +211,12 @@ static void no_file_can_be_there(void **state)
 
 	assert_int_equal(mkdir(folder, 0700), 0);
 	assert_int_equal(mkfifo(pipe, 0600), 0);
-	assert_int_equal(sc_jobs_open(folder, &j, &r->err), SC_UNAVAILABLE);
-	assert_int_equal(sc_jobs_open(pipe, &j, &r->err), SC_UNAVAILABLE);
-	assert_int_equal(sc_jobs_open(nowhere, &j, &r->err), SC_UNAVAILABLE);
+	assert_int_equal(sc_jobs_open(folder, SC_JOBS_WAIT_MS, &j, &r->err),
+			 SC_UNAVAILABLE);
+	assert_int_equal(sc_jobs_open(pipe, SC_JOBS_WAIT_MS, &j, &r->err),
+			 SC_UNAVAILABLE);
+	assert_int_equal(sc_jobs_open(nowhere, SC_JOBS_WAIT_MS, &j, &r->err),
+			 SC_UNAVAILABLE);
 	assert_null(j);
 }
 
@@ -255,10 +258,31 @@ static void a_full_disk_begins_no_file(void **state)
 
 	(void)signal(SIGXFSZ, SIG_IGN);
 	limit_files(3 * JOBS_PAGE);
-	assert_int_equal(sc_jobs_open(path, &j, &r->err), SC_UNAVAILABLE);
+	assert_int_equal(sc_jobs_open(path, SC_JOBS_WAIT_MS, &j, &r->err),
+			 SC_UNAVAILABLE);
 	limit_files(RLIM_INFINITY);
-	assert_int_equal(sc_jobs_open(path, &j, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(path, SC_JOBS_WAIT_MS, &j, &r->err), SC_OK);
 	sc_jobs_close(j);
+}
+
+/* Whoever runs the job goes on with it. */
+static void a_slot_out_of_reach_is_no_job_that_is_gone(void **state)
+{
+	struct jobs_rig *r = *state;
+	struct sc_job job;
+	bool stop = false;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	jobs_add(r, 1);
+	job = jobs_take(r);
+	garble(r, JOBS_PAGE + 600, 1); /* to be mended by who reads it next */
+	limit_files(0);
+	assert_int_equal(sc_jobs_report(r->j, &job, &job.progress, &stop, &r->err),
+			 SC_UNAVAILABLE);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(sc_jobs_report(r->j, &job, &job.progress, &stop, &r->err),
+			 SC_OK);
+	assert_int_equal(jobs_get(r, 1).state, SC_JOB_RUNNING);
 }
 
 int main(void)
@@ -276,6 +300,7 @@ int main(void)
 		TEST(no_file_can_be_there),
 		TEST(a_full_disk_adds_nothing),
 		TEST(a_full_disk_begins_no_file),
+		TEST(a_slot_out_of_reach_is_no_job_that_is_gone),
 	};
 
 	return cmocka_run_group_tests_name("jobs_damage", tests, NULL, NULL);

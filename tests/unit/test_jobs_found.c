@@ -69,6 +69,26 @@ static void nothing_is_nothing(void **state)
 	jobs_expect_none(r, r->j);
 }
 
+/* How much of it was done is not known any more. */
+static void a_list_is_not_done_again_for_a_damaged_head(void **state)
+{
+	struct jobs_rig *r = *state;
+	SC_AUTO_FD fd = open(r->path, O_RDWR | O_CLOEXEC);
+
+	find(r, 1, 5);
+	take_image(r, 1);
+	assert_int_equal(pwrite(fd, "?", 1, 0), 1);
+	jobs_expect_none(r, r->j);
+	jobs_expect_said("a new one is begun");
+	jobs_reopen(r);
+	jobs_expect_none(r, r->j);
+	/* What is found from now on is. */
+	find(r, 2, 3);
+	take_image(r, 2);
+	take_image(r, 3);
+	jobs_expect_none(r, r->j);
+}
+
 static void what_somebody_asked_for_comes_first(void **state)
 {
 	struct jobs_rig *r = *state;
@@ -134,7 +154,7 @@ static void an_image_that_has_a_job_waits(void **state)
 	jobs_add(r, 1);
 	job = jobs_take(r);
 	find(r, 1, 2);
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	jobs_expect_none(r, other);
 	jobs_end(r, &job, SC_JOB_DONE);
 	assert_int_equal(jobs_take_by(r, other).want.image, 1);
@@ -190,7 +210,8 @@ static void cut_anywhere(void **state)
 			lines += whole.data[i] == ';';
 		sc_jobs_close(r->j);
 		assert_int_equal(unlink(r->path), 0);
-		assert_int_equal(sc_jobs_open(r->path, &r->j, &r->err), SC_OK);
+		assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &r->j, &r->err),
+				 SC_OK);
 		check_write(list, whole.data, at);
 		find(r, 100, 100);
 		for (int64_t i = 1; i <= lines; i++)
@@ -262,7 +283,7 @@ static bool take_on(void *arg)
 	struct sc_job job;
 	struct sc_err err;
 
-	if (sc_jobs_open(v->r->path, &j, &err) != SC_OK)
+	if (sc_jobs_open(v->r->path, SC_JOBS_WAIT_MS, &j, &err) != SC_OK)
 		return false;
 	for (;;) {
 		if (sc_jobs_take(j, &job, &err) != SC_OK)
@@ -314,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_found_image_becomes_a_job),
 		TEST(nothing_is_nothing),
+		TEST(a_list_is_not_done_again_for_a_damaged_head),
 		TEST(what_somebody_asked_for_comes_first),
 		TEST(hundreds_are_no_jobs_until_their_turn),
 		TEST(an_image_is_listed_once),

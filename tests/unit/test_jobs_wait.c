@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting for a change of the jobs: none is missed, and nothing else ends it.
+ * Waiting for a change of the jobs: none is missed, and nothing else ends it. Waiting for
+ * the lock of their table.
  */
 #include "tests/lib/jobs.h"
 
@@ -11,6 +12,9 @@
 #include <unistd.h>
 
 #include "slidecache/clock.h"
+#include "slidecache/filelock.h"
+
+#define TABLE_LOCK (UINT64_C(1) << 41) /* the byte of the table's lock */
 
 /* ---- waiting ---- */
 
@@ -31,7 +35,7 @@ static void what_happened_before_the_wait_is_not_missed(void **state)
 	struct sc_job job;
 	int64_t begun_us = sc_mono_us();
 
-	assert_int_equal(sc_jobs_open(r->path, &other, &r->err), SC_OK);
+	assert_int_equal(sc_jobs_open(r->path, SC_JOBS_WAIT_MS, &other, &r->err), SC_OK);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(jobs_number(r), i);
 		w.image++;
@@ -58,7 +62,7 @@ static void *add_later(void *arg)
 	struct sc_err err;
 
 	sc_sleep_us(50000);
-	l->status = sc_jobs_open(l->path, &j, &err);
+	l->status = sc_jobs_open(l->path, SC_JOBS_WAIT_MS, &j, &err);
 	if (l->status == SC_OK)
 		l->status = sc_jobs_found(j, &w, 1, &err);
 	if (l->status == SC_OK)
@@ -124,6 +128,27 @@ static void a_signal_ends_the_wait(void **state)
 	assert_int_equal(sigaction(SIGALRM, &was, NULL), 0);
 }
 
+/* For the lock of the table, which somebody holds. */
+static void who_has_no_time_does_not_wait_long(void **state)
+{
+	struct jobs_rig *r = *state;
+	struct sc_jobs *hasty = NULL;
+	struct sc_job job;
+	int fd = -1;
+	int64_t begun_us = 0;
+
+	assert_int_equal(sc_jobs_open(r->path, 100, &hasty, &r->err), SC_OK);
+	assert_int_equal(sc_filelock_open(r->path, &fd, &r->err), SC_OK);
+	assert_int_equal(sc_filelock_take(fd, TABLE_LOCK, 0, NULL, &r->err), SC_OK);
+	begun_us = sc_mono_us();
+	assert_int_equal(sc_jobs_get(hasty, 1, &job, &r->err), SC_UNAVAILABLE);
+	assert_true(sc_mono_us() - begun_us >= 100 * 1000);
+	assert_true(sc_mono_us() - begun_us < SC_JOBS_WAIT_MS * 1000);
+	close(fd);
+	assert_int_equal(sc_jobs_get(hasty, 1, &job, &r->err), SC_NOT_FOUND);
+	sc_jobs_close(hasty);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, jobs_set_up, jobs_tear_down)
@@ -133,6 +158,7 @@ int main(void)
 		TEST(a_change_ends_the_wait),
 		TEST(a_change_ends_the_wait_without_inotify),
 		TEST(a_signal_ends_the_wait),
+		TEST(who_has_no_time_does_not_wait_long),
 	};
 
 	return cmocka_run_group_tests_name("jobs_wait", tests, NULL, NULL);

@@ -132,6 +132,27 @@ static void opaque_pixels_are_reordered_only(void **state)
 	}
 }
 
+/* Wherever it is among opaque ones, and they are as they were. */
+static void one_pixel_that_is_not_opaque(void **state)
+{
+	(void)state;
+	for (uint32_t at = 0; at < 67; at++) {
+		SC_AUTO_PIXELS p = SC_PIXELS_INIT;
+		struct sc_err err;
+
+		assert_int_equal(sc_pixels_new(&p, 67, 1, &err), SC_OK);
+		for (uint32_t i = 0; i < 67; i++)
+			memcpy(p.rgbx + (size_t)i * 4, &argb[i == at ? 3 : 2], 4);
+		sc_pixels_from_argb(&p, composites[0].background);
+		for (uint32_t i = 0; i < 67; i++) {
+			const unsigned char *c = p.rgbx + (size_t)i * 4;
+			uint32_t got = (uint32_t)c[0] << 16 | (uint32_t)c[1] << 8 | c[2];
+
+			assert_int_equal(got, composites[0].want[i == at ? 3 : 2]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +161,7 @@ int main(void)
 		cmocka_unit_test(take_moves_the_memory),
 		cmocka_unit_test(composites_like_openslide_python),
 		cmocka_unit_test(opaque_pixels_are_reordered_only),
+		cmocka_unit_test(one_pixel_that_is_not_opaque),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,16 +39,18 @@ static void what_a_line_says(void **state)
 		int width;
 		const char *expected;
 	} rows[] = {
-		{ 98, "case 1/a slide.svs        [######---------]   45 %  1234/2745 "
-		      "tiles    812/s    34.5 MB  ETA  1:02" },
-		{ 80, "case 1/a ..  [####------]   45 %  1234/2745 tiles    812/s    "
-		      "34.5 MB  ETA  1:02" },
-		/* In the order in which they matter. */
-		{ 79, "case 1/a..  [####------]   45 %  1234/2745 tiles    812/s    "
-		      "34.5 MB  ETA  1:02" },
-		{ 68, "case 1/a..  [####------]   45 %  1234/2745 tiles    812/s  "
+		{ 98, "case 1/a slide.svs        [#####-------]   45 %    1234/2745 "
+		      "tiles    812/s    34.5 MiB  ETA  1:02" },
+		/* In the order in which they matter, but for a name that is too short. */
+		{ 90, "case 1/a slide.svs  [####------]   45 %    1234/2745 tiles    "
+		      "812/s    34.5 MiB  ETA  1:02" },
+		{ 80, "case 1/a slide.svs    [####------]   45 %    1234/2745 tiles    "
+		      "812/s  ETA  1:02" },
+		{ 72, "case 1/a s..  [####------]   45 %    1234/2745 tiles    812/s  "
 		      "ETA  1:02" },
-		{ 62, "case 1/a sl..  [####------]   45 %  1234/2745 tiles  ETA  1:02" },
+		{ 68, "case 1..  [####------]   45 %    1234/2745 tiles    812/s  ETA  "
+		      "1:02" },
+		{ 62, "case 1/a ..  [####------]   45 %    1234/2745 tiles  ETA  1:02" },
 		{ 44, "case 1/a ..  [####-------]   45 %  ETA  1:02" },
 		{ 32, "case 1..  [#####--------]   45 %" },
 		{ 26, "case 1/a slide.svs    45 %" },
@@ -65,9 +67,9 @@ static void what_is_unknown(void **state)
 	static const struct sc_bar unknown = { .name = "a.svs", .done = 3, .left_s = -1 };
 
 	(void)state;
-	check_line(&unknown, 70,
-		   "a.svs      [----------]    0 %  3 tiles      -/s     0.0 MB  "
-		   "ETA --:--");
+	check_line(
+		&unknown, 70,
+		"a.svs       [----------]    0 %            3 tiles      -/s  ETA --:--");
 }
 
 static const struct cut {
@@ -164,6 +166,49 @@ static void bars_take_all_of_the_width(void **state)
 	}
 }
 
+/* Of all slides a line each, whatever they are. */
+static void lines_below_each_other_agree(void **state)
+{
+	static const struct sc_bar others[] = {
+		{ .name = "1 a.svs",
+		  .share = 0.1,
+		  .done = 7,
+		  .planned = 70,
+		  .left_s = 9 },
+		{ .name = "2 b.svs",
+		  .share = 0.9,
+		  .done = 4321,
+		  .planned = 54321,
+		  .per_s = 9,
+		  .bytes = 1 << 30,
+		  .left_s = 3599 },
+		{ .name = "1 of 3 images", .share = 0.4, .done = 54321, .left_s = -1 },
+	};
+	SC_AUTO_BUF out = SC_BUF_INIT;
+
+	(void)state;
+	for (int width = 30; width <= 200; width++) {
+		const char *line = line_of(&out, &usual, width);
+		long bar = strchr(line, '[') - line;
+		long end = strchr(line, ']') - line;
+
+		for (size_t i = 0; i < COUNT_OF(others); i++) {
+			line = line_of(&out, &others[i], width);
+			assert_int_equal(strchr(line, '[') - line, bar);
+			assert_int_equal(strchr(line, ']') - line, end);
+		}
+	}
+}
+
+static void the_later_time(void **state)
+{
+	(void)state;
+	assert_int_equal(sc_bar_later(3, 7), 7);
+	assert_int_equal(sc_bar_later(7, 0), 7);
+	assert_int_equal(sc_bar_later(-1, 7), -1);
+	assert_int_equal(sc_bar_later(7, -1), -1);
+}
+
 static void shares(void **state)
 {
 	(void)state;
@@ -208,6 +253,8 @@ int main(void)
 		cmocka_unit_test(names_are_cut_between_characters),
 		cmocka_unit_test(every_width),
 		cmocka_unit_test(bars_take_all_of_the_width),
+		cmocka_unit_test(lines_below_each_other_agree),
+		cmocka_unit_test(the_later_time),
 		cmocka_unit_test(shares),
 		cmocka_unit_test(times),
 	};

@@ -14,6 +14,23 @@
 #include "image/kernels.h"
 #include "slidecache/image.h"
 
+/* One for all tests, so that each finds what others left. */
+static struct sc_filters *filters;
+
+static int make_filters(void **state)
+{
+	(void)state;
+	filters = sc_filters_new();
+	return 0;
+}
+
+static int free_filters(void **state)
+{
+	(void)state;
+	sc_filters_free(filters);
+	return 0;
+}
+
 static uint32_t next_random(uint32_t *s)
 {
 	*s = *s * 1664525u + 1013904223u;
@@ -48,7 +65,7 @@ static struct sc_pixels resampled(const struct sc_pixels *p, uint32_t width,
 	struct sc_pixels out = SC_PIXELS_INIT;
 	struct sc_err err = { SC_OK, "" };
 
-	assert_int_equal(sc_resample(p, width, height, &out, &err), SC_OK);
+	assert_int_equal(sc_resample(filters, p, width, height, &out, &err), SC_OK);
 	assert_int_equal(out.width, width);
 	assert_int_equal(out.height, height);
 	return out;
@@ -198,12 +215,15 @@ static void parts_make_the_same_picture(void **state)
 		SC_AUTO_PIXELS got = SC_PIXELS_INIT;
 		SC_AUTO_PIXELS want = resampled(&p, z[2], z[3]);
 
-		assert_int_equal(sc_resample_boxes(&boxes, &to, &got, &err), SC_OK);
+		assert_int_equal(sc_resample_boxes(filters, &boxes, &to, &got, &err),
+				 SC_OK);
 		assert_int_equal(hash_rgb(&got), hash_rgb(&want));
 		to.full_width += to.fx;
-		assert_int_equal(sc_resample_boxes(&boxes, &to, &got, &err), SC_INVALID);
+		assert_int_equal(sc_resample_boxes(filters, &boxes, &to, &got, &err),
+				 SC_INVALID);
 		to.fx = 0;
-		assert_int_equal(sc_resample_boxes(&boxes, &to, &got, &err), SC_INVALID);
+		assert_int_equal(sc_resample_boxes(filters, &boxes, &to, &got, &err),
+				 SC_INVALID);
 	}
 }
 
@@ -214,9 +234,9 @@ static void refuses_no_pixels_and_too_many(void **state)
 	struct sc_err err;
 
 	(void)state;
-	assert_int_equal(sc_resample(&p, 0, 2, &out, &err), SC_INVALID);
-	assert_int_equal(sc_resample(&p, 2, 0, &out, &err), SC_INVALID);
-	assert_int_equal(sc_resample(&p, 40000, 2, &out, &err), SC_TOO_LARGE);
+	assert_int_equal(sc_resample(filters, &p, 0, 2, &out, &err), SC_INVALID);
+	assert_int_equal(sc_resample(filters, &p, 2, 0, &out, &err), SC_INVALID);
+	assert_int_equal(sc_resample(filters, &p, 40000, 2, &out, &err), SC_TOO_LARGE);
 	assert_null(out.rgbx);
 }
 
@@ -303,6 +323,7 @@ static void kernels_agree(void **state)
 	}
 	check_mean(2, 200, 163);
 	check_mean(1, 200, 200);
+	check_mean(3, 257, 201);
 }
 
 int main(void)
@@ -318,5 +339,5 @@ int main(void)
 		cmocka_unit_test(kernels_agree),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_filters, free_filters);
 }

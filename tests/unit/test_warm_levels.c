@@ -55,6 +55,18 @@ static void nothing_before_it_was_opened(void **state)
 	assert_int_equal(out.len, 0);
 }
 
+static void tiles_that_are_not_there(void **state)
+{
+	struct sc_warm_progress p = {
+		.total_tiles = 20, .tiles = 5, .skipped_tiles = 4, .failed_tiles = 3
+	};
+
+	(void)state;
+	assert_int_equal(sc_warm_missing_tiles(&p), 8);
+	p.total_tiles = 0; /* not counted yet */
+	assert_int_equal(sc_warm_missing_tiles(&p), 0);
+}
+
 static void seconds_left(void **state)
 {
 	struct sc_warm_progress p = example();
@@ -78,6 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(levels_up_to_the_one_it_came_to),
 		cmocka_unit_test(nothing_before_it_was_opened),
+		cmocka_unit_test(tiles_that_are_not_there),
 		cmocka_unit_test(seconds_left),
 	};
 

@@ -3,6 +3,7 @@
  * The cache page: what the caches hold, their versions, and (jobs.js) what is warmed. It
  * looks again each second while a job runs, else every ten; not at all while nobody sees
  * the page, or after an answer that only its button can change (a login that was refused).
+ * Whoever may not manage caches sees their versions, and nothing that would be refused too.
  */
 import { count, element, getJSON, keep, make, notice, number, send, sentence, size, url }
 	from "./common.js";
@@ -48,7 +49,7 @@ function showStats(stats) {
 function showVersion(row, [name, of]) {
 	const button = row.querySelector("button") ?? make("button", {
 		type: "button",
-		className: "small",
+		className: "small managed",
 		ariaLabel: `Invalidate ${name}`,
 		onclick: () => ask(`Invalidate ${name}?`, `versions/${encodeURIComponent(name)}/invalidate/`),
 	}, "Invalidate");
@@ -104,6 +105,7 @@ async function invalidate(path, body) {
 let next;
 let turn = 0;
 let failed = false; /* the notice is about the last look */
+const showRefused = (yes) => document.body.classList.toggle("refused", yes);
 
 /* One after the other: a browser asks for a password once, then. */
 const parts = [["versions/", showVersions], ["stats/", showStats], ["jobs/", showJobs]];
@@ -119,6 +121,7 @@ async function lookAtAll(mine) {
 	if (failed && mine === turn)
 		notice("");
 	failed = false;
+	showRefused(false);
 }
 
 async function look() {
@@ -133,6 +136,8 @@ async function look() {
 		failed = true;
 		refused = error.status === 401 || error.status === 403;
 		notice(error.message, look);
+		if (refused)
+			showRefused(true);
 	}
 	if (mine === turn && !refused && !document.hidden)
 		next = setTimeout(look, hasWork() ? BUSY_MS : IDLE_MS);

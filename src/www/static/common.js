@@ -93,10 +93,10 @@ const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 export const number = (n) => whole.format(n);
 export const count = (n, one, many) => `${whole.format(n)} ${n === 1 ? one : many}`;
 
-/* As budgets and limits are given: a MB is 2^20 bytes. */
+/* As budgets and limits are given. */
 export function size(bytes) {
 	const power = Math.min(3, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
-	return `${short.format(bytes / 1024 ** power)} ${["bytes", "kB", "MB", "GB"][power]}`;
+	return `${short.format(bytes / 1024 ** power)} ${["bytes", "KiB", "MiB", "GiB"][power]}`;
 }
 
 /* "2,220 × 2,967 px", "20×", "0.499 µm/px", "5 planes": what is known of an image. 0 and, for

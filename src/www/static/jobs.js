@@ -32,6 +32,9 @@ function title(job) {
 	return parts.join(", ");
 }
 
+/* What the service's sentences and log lines call it. */
+const ids = (job) => `Job ${job.id} · image ${job.image}`;
+
 /* "less than 1 s", "12 s", "4 min 5 s", "2 h 10 min" */
 function duration(seconds) {
 	const s = Math.round(seconds);
@@ -56,6 +59,11 @@ function runningFacts(job) {
 	return list;
 }
 
+/* What the budget did not reach. */
+function notStored(job) {
+	return job.total_tiles - job.tiles.done - job.skipped_tiles - job.failed_tiles;
+}
+
 function endedFacts(job) {
 	const list = [count(job.tiles.done, "tile", "tiles"), size(job.bytes.done)];
 	if (job.started_at && job.ended_at)
@@ -65,12 +73,14 @@ function endedFacts(job) {
 
 function facts(job) {
 	if (job.state === "queued")
-		return [`at most ${rate.format(job.mem_size_mb)} MB`];
+		return [`at most ${rate.format(job.mem_size_mb)} MiB`];
 	const list = job.state === "running" ? runningFacts(job) : endedFacts(job);
 	if (job.skipped_tiles > 0)
 		list.push(`${number(job.skipped_tiles)} were there`);
 	if (job.failed_tiles > 0)
 		list.push(`${number(job.failed_tiles)} failed`);
+	if (job.state === "done" && notStored(job) > 0)
+		list.push(`budget used, ${count(notStored(job), "tile", "tiles")} not stored`);
 	return list;
 }
 
@@ -78,9 +88,10 @@ function troubles(job) {
 	const list = [];
 	if (job.state === "running" && job.waiting)
 		list.push("It waits for the cache, which is out of reach.");
-	for (const text of new Set([job.reason, job.failure]))
-		if (text)
-			list.push(sentence(text));
+	if (job.reason)
+		list.push(sentence(job.reason));
+	if (job.failure && !job.reason.includes(job.failure))
+		list.push(sentence(job.failure));
 	return list.join(" ");
 }
 
@@ -94,7 +105,7 @@ function bar(job, node) {
 		node.removeAttribute("value"); /* nobody knows yet */
 	else
 		node.value = 0;
-	node.ariaLabel = `Progress of ${title(job)}`;
+	node.ariaLabel = `Progress of job ${job.id}, ${title(job)}`;
 }
 
 async function cancel(id) {
@@ -129,8 +140,8 @@ function showJob(item, job) {
 	part(".name").textContent = title(job);
 	part(".state").textContent = job.state;
 	part("button").textContent = word;
-	part("button").ariaLabel = `${word}: ${title(job)}`;
-	part(".facts-of").textContent = facts(job).join(" · ");
+	part("button").ariaLabel = `${word} job ${job.id}: ${title(job)}`;
+	part(".facts-of").textContent = [ids(job), ...facts(job)].join(" · ");
 	part(".facts-of").title = job.by ? `Wanted by ${job.by}` : "";
 	part(".trouble").textContent = troubles(job);
 	bar(job, part("progress"));
