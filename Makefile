@@ -130,9 +130,9 @@ run: export BUILD := $(BUILD)
 www:
 	@deploy/build-www $(BUILD)/www
 
-# Two files at a time: most of their time tests wait for something.
+# Three files at a time: most of their time tests wait for something.
 PYTEST := SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider \
-	-n 2 --dist loadfile
+	-n 3 --dist loadfile
 QUICK := tests/e2e/test_routes.py tests/e2e/test_bad_input.py
 QUICK_C := $(filter-out %/test_cache_calls %/test_cache_sizes, \
 	$(filter $(BUILD)/tests/unit/% $(BUILD)/tests/contract/%,$(TEST_PROGRAMS)))

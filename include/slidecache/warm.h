@@ -72,7 +72,7 @@ struct sc_warm_progress {
 	uint64_t planned_bytes;
 	int64_t failed_tiles; /* could not be rendered or stored, in this walk */
 	char failure[160];    /* why the first of them could not; "" */
-	bool waiting;	      /* for a store that is out of reach */
+	bool waiting;	      /* for a store, or the slides, out of reach */
 	int64_t busy_us;      /* spent by the run, over all processes */
 	double tiles_per_s;   /* rendered lately; 0 unknown */
 	struct sc_warm_level by_level[SC_DZ_LEVELS_MAX];
@@ -89,14 +89,15 @@ struct sc_warm_tools {
 	struct sc_versions *versions;
 	struct sc_cache *cache; /* tiles_cache */
 	int threads;		/* that render; 0: one a core */
-	/* How long a store may be out of reach before the run gives up
+	/* How long a store, or the slides, may be out of reach before the run gives up
 	 * (SC_UNAVAILABLE); 0: it waits until it is told to stop. */
 	int64_t patience_us;
 };
 
 /*
  * Before any work: SC_NOT_FOUND when the image has no such plane, or its file is not
- * there; SC_UNAVAILABLE when the cache keeps nothing. Opens no slide.
+ * there; SC_UNAVAILABLE when the cache keeps nothing, or the slides are out of reach;
+ * SC_CHANGED while the file is being written. Opens no slide.
  */
 SC_MUST enum sc_status sc_warm_check(const struct sc_warm_tools *t,
 				     const struct sc_image *im,

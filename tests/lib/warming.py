@@ -13,7 +13,6 @@ import service
 from management import Manager, document, encode
 
 IMAGES = "/api/v1/images/images"
-NAME = "slidecache-warm"  # of a warmer's process
 TABLE_LOCK = 1 << 41  # the byte of the table of jobs that whoever reads it locks
 
 
@@ -76,17 +75,6 @@ class Warmer(Manager):
         assert self.jobs() == []
 
 
-def warmer_pids(live):
-    return [pid for pid in service.child_pids(live.program.pid) if name_of(pid) == NAME]
-
-
-def name_of(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
 def is_locked(path, at):
     """Whether any process holds the lock of this byte of a file."""
     layout = "hhqqi"  # struct flock
@@ -117,7 +105,7 @@ def paused(live):
     table = live.dir / "state" / "jobs"
 
     def stopped():
-        pids = warmer_pids(live)
+        pids = live.warmer_pids()
         signal_all(pids, signal.SIGSTOP)
         if pids and all(map(stands, pids)) and table.exists():
             if not is_locked(table, TABLE_LOCK):
