@@ -642,7 +642,7 @@ def test_the_place_of_who_is_gone_is_free(live, small, how):
             service.wait_for(lambda: places_taken(live) == 1, "somebody waits")
             assert "job" in document(anna.warm(small)), "nobody else may"
             if how == "killed":
-                for pid in set(live.worker_pids()) - set(warming.warmer_pids(live)):
+                for pid in live.worker_pids():
                     os.kill(pid, signal.SIGKILL)
             else:
                 sock.close()
