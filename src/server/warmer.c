@@ -83,7 +83,6 @@ static enum sc_status warm(const struct sc_conf *conf, struct sc_warmer_job *r,
 		status = sc_app_warm(w, &r->job->want, 0, &r->job->progress,
 				     sc_warmer_report, r, err);
 	sc_app_warmer_close(w);
-	(void)malloc_trim(0);
 	return status;
 }
 
@@ -149,6 +148,13 @@ static void run_job(const struct sc_conf *conf, struct sc_jobs *jobs, struct sc_
 	}
 }
 
+/* A thread that nobody waited for may have given back its memory since the last look. */
+static void wait_for_jobs(struct sc_jobs *jobs)
+{
+	(void)malloc_trim(0);
+	sc_jobs_wait(jobs, WAIT_MS);
+}
+
 static void loop(const struct sc_conf *conf, struct sc_jobs *jobs)
 {
 	struct sc_job job;
@@ -164,7 +170,7 @@ static void loop(const struct sc_conf *conf, struct sc_jobs *jobs)
 		if (stopping)
 			return;
 		if (status == SC_MISS)
-			sc_jobs_wait(jobs, WAIT_MS);
+			wait_for_jobs(jobs);
 		bool failed = status && status != SC_MISS;
 		if (failed && !said)
 			sc_log_error("no job can be taken: %s", err.text);
@@ -194,6 +200,8 @@ _Noreturn void sc_warmer_run(const struct sc_conf *conf)
 	struct sc_jobs *jobs = NULL;
 
 	(void)prctl(PR_SET_NAME, SC_WARMER_NAME);
+	/* What is free at the end of an arena that threads have is never given back. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	take_signals();
 	sc_limit_warmer(conf);
 	jobs = open_jobs(conf);

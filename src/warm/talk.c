@@ -117,13 +117,15 @@ static bool is_answer(enum sc_status status)
 }
 
 /* Looks for those that are open, and leaves open what has no answer: err says why. */
-static void peek_open(struct sc_warm_run *r, struct open *o, struct sc_err *err)
+static void peek_open(struct sc_warm_run *r, struct open *o, void *arg,
+		      struct sc_err *err)
 {
 	struct sc_entry entries[SC_WARM_BLOCK_TILES];
 	struct sc_bytes items[SC_WARM_BLOCK_TILES];
 	enum sc_status each[SC_WARM_BLOCK_TILES];
 	size_t kept = 0;
 
+	(void)arg;
 	for (size_t k = 0; k < o->n; k++) {
 		entries[k] = (struct sc_entry)SC_ENTRY_INIT;
 		items[k] = sc_bytes_str(r->plans[o->at[k]].text);
@@ -142,17 +144,21 @@ static void peek_open(struct sc_warm_run *r, struct open *o, struct sc_err *err)
 	o->n = kept;
 }
 
-enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
+typedef void (*ask_fn)(struct sc_warm_run *r, struct open *o, void *arg,
+		       struct sc_err *err);
+
+/* Asks again and again, for what is open, until all have their answers. */
+static enum sc_status ask_all(struct sc_warm_run *r, size_t n, ask_fn ask, void *arg,
+			      struct sc_err *err)
 {
-	struct open o = all_of((size_t)n);
+	struct open o = all_of(n);
 	struct sc_warm_wait w = { 0, 0 };
 
-	memset(r->found, 0, sizeof(r->found));
 	while (o.n > 0) {
 		size_t before = o.n;
 		enum sc_status status = SC_OK;
 
-		peek_open(r, &o, err);
+		ask(r, &o, arg, err);
 		if (o.n < before)
 			sc_warm_answered(r, &w);
 		status = o.n > 0 ? sc_warm_wait(r, &w, err) : SC_OK;
@@ -163,19 +169,32 @@ enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
 	return SC_OK;
 }
 
-static void store_open(struct sc_warm_run *r, const struct sc_cache_value *values,
-		       struct open *o, enum sc_status *each, struct sc_err *err)
+enum sc_status sc_warm_peek(struct sc_warm_run *r, int n, struct sc_err *err)
 {
+	memset(r->found, 0, sizeof(r->found));
+	return ask_all(r, (size_t)n, peek_open, NULL, err);
+}
+
+/* What sc_warm_store was given. */
+struct stores {
+	const struct sc_cache_value *values;
+	enum sc_status *each;
+};
+
+static void store_open(struct sc_warm_run *r, struct open *o, void *arg,
+		       struct sc_err *err)
+{
+	const struct stores *s = arg;
 	struct sc_cache_value some[SC_WARM_BLOCK_TILES];
 	enum sc_status answers[SC_WARM_BLOCK_TILES];
 	size_t kept = 0;
 
 	for (size_t k = 0; k < o->n; k++)
-		some[k] = values[o->at[k]];
+		some[k] = s->values[o->at[k]];
 	SC_IGNORE(sc_cache_set_many(r->tools->cache, r->version, some, o->n, answers,
 				    err)); /* answers[] says it */
 	for (size_t k = 0; k < o->n; k++) {
-		each[o->at[k]] = answers[k];
+		s->each[o->at[k]] = answers[k];
 		if (!is_answer(answers[k]))
 			keep(o, &kept, k);
 	}
@@ -185,20 +204,7 @@ static void store_open(struct sc_warm_run *r, const struct sc_cache_value *value
 enum sc_status sc_warm_store(struct sc_warm_run *r, const struct sc_cache_value *values,
 			     size_t n, enum sc_status *each, struct sc_err *err)
 {
-	struct open o = all_of(n);
-	struct sc_warm_wait w = { 0, 0 };
+	struct stores s = { values, each };
 
-	while (o.n > 0) {
-		size_t before = o.n;
-		enum sc_status status = SC_OK;
-
-		store_open(r, values, &o, each, err);
-		if (o.n < before)
-			sc_warm_answered(r, &w);
-		status = o.n > 0 ? sc_warm_wait(r, &w, err) : SC_OK;
-		if (status)
-			return status;
-	}
-	sc_warm_answered(r, &w);
-	return SC_OK;
+	return ask_all(r, n, store_open, &s, err);
 }

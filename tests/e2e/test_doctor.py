@@ -113,6 +113,7 @@ def test_text_has_a_line_a_finding_and_the_fix_below(live):
 
 def test_it_leaves_nothing_behind(live):
     folders = [live.dir / "state", live.dir / "cache"]
+    service.wait_for((live.dir / "state" / "jobs").exists, "the warmer is up")
     before = [sorted(os.listdir(f)) for f in folders]
     run_doctor(live.config_file)
     assert [sorted(os.listdir(f)) for f in folders] == before

@@ -29,7 +29,7 @@ STARTS_MAX = 3
 BLOCK = 64  # tiles at once
 # That a warmer may have more between two jobs than before the first; sanitizers keep what
 # was freed for a while.
-MEMORY_MB = 40 if service.SLOW == 1 else 400
+MEMORY_MB = 16 if service.SLOW == 1 else 400
 
 
 @pytest.fixture(scope="module")
