@@ -11,9 +11,8 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
-#define SHARE	 4		    /* of the workers one in so many */
-#define MARGIN_S 2		    /* for the answer, before the master's deadline */
-#define LOOK_US	 (SC_US_PER_S / 10) /* between two looks at whether to go on */
+#define SHARE	4		   /* of the workers one in so many */
+#define LOOK_US (SC_US_PER_S / 10) /* between two looks at whether to go on */
 
 /* None of a single worker: nobody else would be there for viewers. */
 static uint64_t places_of(const struct sc_conf *conf)
@@ -43,11 +42,8 @@ static bool take_place(const struct sc_conf *conf, int *fd)
 
 static int64_t deadline(const struct sc_request *rq)
 {
-	const struct sc_conf *conf = rq->ctx->app->conf;
-	int64_t most = conf->request_timeout_s - MARGIN_S;
-	int64_t s = conf->warm.sync_limit_s < most ? conf->warm.sync_limit_s : most;
-
-	return rq->ctx->start_us + s * SC_US_PER_S;
+	/* Which the configuration has cut to what a request may take. */
+	return rq->ctx->start_us + rq->ctx->app->conf->warm.sync_limit_s * SC_US_PER_S;
 }
 
 /* Once there is something new, or a little later. A job that was forgotten meanwhile

@@ -62,6 +62,7 @@ bool sc_task_begin(pid_t master)
 	sigset_t none;
 
 	(void)sigemptyset(&none);
+	(void)prctl(PR_SET_NAME, SC_TASK_NAME);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setpriority(PRIO_PROCESS, 0, NICENESS);

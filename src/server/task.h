@@ -29,6 +29,8 @@ bool sc_task_is_due(const struct sc_task *t, int64_t now_us);
 void sc_task_started(struct sc_task *t, pid_t pid);
 /* Its process ended: the next one is due after the interval, or was asked for. */
 void sc_task_ended(struct sc_task *t, int status, int64_t now_us);
+#define SC_TASK_NAME "slidecache-task" /* of its process, until it takes another */
+
 /* In the child, first: ends with the master, takes signals again, stands back. False: the
  * master is gone already. */
 bool sc_task_begin(pid_t master);

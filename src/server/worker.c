@@ -255,6 +255,7 @@ int sc_worker_run(const struct sc_worker_args *args)
 	struct sc_err err = { SC_OK, "" };
 	bool started = false;
 
+	(void)prctl(PR_SET_NAME, SC_WORKER_NAME);
 	follow_master(args->conf);
 	if (getppid() != args->master)
 		return 0; /* it died before the line above */

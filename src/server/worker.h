@@ -32,6 +32,9 @@ struct sc_worker_args {
 	int ready; /* gets one byte when the worker serves; -1 when nobody waits */
 };
 
+/* Of its process; the master is called slidecached. */
+#define SC_WORKER_NAME "slidecache-fcgi"
+
 /* Serves until SIGTERM or SIGINT. The exit code: 0, or 1 when it could not start. */
 int sc_worker_run(const struct sc_worker_args *args);
 

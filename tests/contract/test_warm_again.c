@@ -15,29 +15,11 @@
 #include <unistd.h>
 
 #include "slidecache/clock.h"
-#include "slidecache/parse.h"
 #include "tests/lib/child.h"
 #include "tests/lib/warm_rig.h"
 
 #define KILLS	5
 #define KILL_US 40000 /* after its start, at most; the first ones sooner */
-
-static uint64_t seed;
-
-static uint64_t below(uint64_t n)
-{
-	return next_random(&seed) % n;
-}
-
-static void start_random(void)
-{
-	const char *wanted = getenv("SLIDECACHE_SEED");
-
-	seed = (uint64_t)time(NULL) | 1;
-	if (wanted)
-		assert_true(sc_parse_u64(sc_bytes_str(wanted), UINT64_MAX, &seed));
-	print_message("SLIDECACHE_SEED=%llu\n", (unsigned long long)seed);
-}
 
 /* What outlives the child: as the table of jobs does. Of two copies the one that now says
  * is whole. */
@@ -67,7 +49,7 @@ static bool run_child(void *arg)
 {
 	struct warm_rig *r = arg;
 	uint64_t most = kept->lives > 0 ? KILL_US / (uint64_t)kept->lives : 0;
-	suseconds_t us = most > 0 ? (suseconds_t)(1 + below(most)) : 0;
+	suseconds_t us = most > 0 ? (suseconds_t)(1 + warm_below(most)) : 0;
 	struct itimerval t = { .it_value = { .tv_usec = us } };
 
 	if (!warm_open(r) || setitimer(ITIMER_REAL, &t, NULL) < 0)
@@ -90,7 +72,7 @@ static bool run_once(struct warm_rig *r)
 	pid = child_start(run_child, r);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(warm_open(r));
-	(void)next_random(&seed); /* the child has a copy */
+	(void)warm_below(2); /* the child has a copy */
 	if (WIFSIGNALED(status)) {
 		assert_int_equal(WTERMSIG(status), SIGALRM);
 		return false;
@@ -114,7 +96,7 @@ static uint64_t request_some(struct warm_rig *r, uint64_t one_in)
 
 	warm_look(r, &seen);
 	for (int64_t i = 0; i < seen.total; i++)
-		if (below(one_in) == 0)
+		if (warm_below(one_in) == 0)
 			bytes += warm_request(r, &seen.tiles[i].item);
 	return bytes;
 }
@@ -138,7 +120,7 @@ static void killed_at_any_moment(struct warm_rig *r)
 {
 	int kills = 0;
 
-	start_random();
+	warm_start_random();
 	for (int i = 0; i < (r->server ? 1 : 3); i++) {
 		warm_forget(r);
 		r->want.budget_bytes = WARM_ALL;

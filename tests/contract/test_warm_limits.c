@@ -8,30 +8,12 @@
 #include <time.h>
 
 #include "slidecache/clock.h"
-#include "slidecache/parse.h"
 #include "tests/lib/child.h"
 #include "tests/lib/warm_rig.h"
 
 #define ROUNDS	   100
 #define LARGEST	   2500 /* bytes of a tile with its key, at most */
 #define BUDGET_MIN ((uint64_t)60 * LARGEST)
-
-static uint64_t seed;
-
-static uint64_t below(uint64_t n)
-{
-	return next_random(&seed) % n;
-}
-
-static void start_random(void)
-{
-	const char *wanted = getenv("SLIDECACHE_SEED");
-
-	seed = (uint64_t)time(NULL) | 1;
-	if (wanted)
-		assert_true(sc_parse_u64(sc_bytes_str(wanted), UINT64_MAX, &seed));
-	print_message("SLIDECACHE_SEED=%llu\n", (unsigned long long)seed);
-}
 
 /* What there is to store, all in all. */
 static uint64_t measure_all(struct warm_rig *r)
@@ -51,11 +33,11 @@ static uint64_t request_some(struct warm_rig *r)
 	SC_AUTO_SEEN seen = SC_SEEN_INIT;
 	uint64_t bytes = 0;
 
-	if (below(2))
+	if (warm_below(2))
 		return 0;
 	warm_look(r, &seen);
 	for (int64_t i = 0; i < seen.total; i++)
-		if (below(10) == 0)
+		if (warm_below(10) == 0)
 			bytes += warm_request(r, &seen.tiles[i].item);
 	return bytes;
 }
@@ -100,7 +82,7 @@ static void try_budget(struct warm_rig *r, uint64_t all)
 	warm_forget(r);
 	there = request_some(r);
 	warm_look(r, &before);
-	r->want.budget_bytes = BUDGET_MIN + below(all + all / 10 - BUDGET_MIN);
+	r->want.budget_bytes = BUDGET_MIN + warm_below(all + all / 10 - BUDGET_MIN);
 	assert_int_equal(warm_run(r), SC_OK);
 	assert_false(r->is_wrong);
 	warm_look(r, &after);
@@ -116,7 +98,7 @@ static void random_budgets(struct warm_rig *r)
 	int n = r->server ? ROUNDS / 10 : ROUNDS;
 	uint64_t all = measure_all(r);
 
-	start_random();
+	warm_start_random();
 	for (int i = 0; i < n; i++)
 		try_budget(r, all);
 }

@@ -53,12 +53,11 @@ class Site(service.Service):
         return [line for line in self.log().splitlines() if what in line]
 
     def wait_for_upkeep(self, runs=3):
-        """Children of the master that are no workers; where slides are not scanned."""
-        workers = set(self.worker_pids())
+        """The only task where slides are not scanned."""
         seen = set()
 
         def have_run():
-            seen.update(set(self.worker_pids()) - workers)
+            seen.update(self.children_called(service.TASK_NAME))
             return len(seen) >= runs
 
         wait_for(have_run, "upkeep runs", 60, pause_s=0.001)

@@ -75,7 +75,8 @@ def child_pids(pid):
         return []
 
 
-WARMER_NAME = "slidecache-warm"
+# What processes of the service are called, beside the master.
+WORKER_NAME, WARMER_NAME, TASK_NAME = "slidecache-fcgi", "slidecache-warm", "slidecache-task"
 
 
 def process_name(pid):
@@ -291,13 +292,14 @@ class Service:
         assert not texts, "sanitizer reports:\n" + "\n".join(texts)[:20000]
 
     def worker_pids(self):
-        """And those of tasks that come and go; not of warmers."""
-        pids = child_pids(self.program.pid)
-        return [pid for pid in pids if process_name(pid) != WARMER_NAME]
+        return self.children_called(WORKER_NAME)
 
     def warmer_pids(self):
-        pids = child_pids(self.program.pid)
-        return [pid for pid in pids if process_name(pid) == WARMER_NAME]
+        return self.children_called(WARMER_NAME)
+
+    def children_called(self, name):
+        """Tasks come and go: not every child is a worker."""
+        return [pid for pid in child_pids(self.program.pid) if process_name(pid) == name]
 
     def log_tail(self, n=2000):
         names = ("slidecached.log", "lighttpd.log")

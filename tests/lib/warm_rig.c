@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "slidecache/metrics.h"
+#include "slidecache/parse.h"
+#include "tests/lib/child.h"
 #include "warm/opening.h"
 
 #define SLOT	  3
@@ -407,4 +410,21 @@ int run_warm_cases(const char *suite, const struct warm_case *all, size_t n)
 		planned[count++] = i % n;
 	}
 	return _cmocka_run_group_tests(suite, tests, count, NULL, stop_servers);
+}
+
+static uint64_t seed;
+
+void warm_start_random(void)
+{
+	const char *wanted = getenv("SLIDECACHE_SEED");
+
+	seed = (uint64_t)time(NULL) | 1;
+	if (wanted)
+		assert_true(sc_parse_u64(sc_bytes_str(wanted), UINT64_MAX, &seed));
+	print_message("SLIDECACHE_SEED=%llu\n", (unsigned long long)seed);
+}
+
+uint64_t warm_below(uint64_t n)
+{
+	return next_random(&seed) % n;
 }

@@ -103,4 +103,9 @@ void warm_drop(struct warm_rig *r, const struct sc_item *item);
 /* Entries that were stored through this process. */
 uint64_t warm_stores(void);
 
+/* Random rounds: from SLIDECACHE_SEED, or from the clock; the seed is printed. */
+void warm_start_random(void);
+/* From 0 to n - 1. */
+uint64_t warm_below(uint64_t n);
+
 #endif
