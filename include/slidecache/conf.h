@@ -41,8 +41,11 @@ struct sc_conf {
 	int64_t workers;    /* 0: 2 * cores, at least 4 */
 	int64_t warmers;
 	int64_t request_timeout_s;
-	char *user;	  /* "" stays who we are */
-	char *peer_users; /* comma list; besides root and ourselves */
+	int64_t max_requests_per_worker; /* 0: any number */
+	int64_t max_mem_mb_per_worker;	 /* MiB; 0: by slides.max_open */
+	int64_t max_waiting;		 /* connections; more are answered 503 */
+	char *user;			 /* "" stays who we are */
+	char *peer_users;		 /* comma list; besides root and ourselves */
 	char *state_dir, *cache_dir;
 	struct {
 		char *root;

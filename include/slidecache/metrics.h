@@ -34,6 +34,15 @@ extern "C" {
 	X(WORKER_STARTS, "worker_starts", "workers forked")                              \
 	X(WORKER_DEATHS, "worker_deaths", "workers that ended abnormally")               \
 	X(DEADLINE_KILLS, "deadline_kills", "workers killed over the request deadline")  \
+	X(WORKERS_RETIRED, "workers_retired", "workers replaced in order")               \
+	X(SLOW_PEERS, "slow_peers",                                                      \
+	  "connections ended because the web server sent or took too slowly")            \
+	X(SHED, "shed", "connections answered 503 because too many waited")              \
+	X(STARVED, "starved", "pauses for want of descriptors or memory")                \
+	X(RELOADS, "reloads", "configurations taken over while running")                 \
+	X(RELOAD_ERRORS, "reload_errors", "configurations refused while running")        \
+	X(STRIKES, "strikes", "slides that a worker died of, each time")                 \
+	X(QUARANTINED, "quarantined", "slides put into quarantine")                      \
 	X(INVALIDATIONS, "invalidations",                                                \
 	  "names that got a new version through the service")                            \
 	X(VERSION_ERRORS, "version_errors", "version store out of reach")                \
@@ -45,6 +54,19 @@ enum sc_metric {
 	SC_METRICS(SC_METRIC_ENUM)
 #undef SC_METRIC_ENUM
 		SC_METRIC_COUNT
+};
+
+/* What is now, where counters say what has been. Set by the one process that knows. */
+#define SC_GAUGES(X)                                                                     \
+	X(WORKERS, "workers", "workers that take requests")                              \
+	X(WORKERS_BUSY, "workers_busy", "workers that have a request")                   \
+	X(WAITING, "waiting", "connections that wait for a worker")
+
+enum sc_gauge {
+#define SC_METRIC_ENUM(id, name, help) SC_G_##id,
+	SC_GAUGES(SC_METRIC_ENUM)
+#undef SC_METRIC_ENUM
+		SC_GAUGE_COUNT
 };
 
 /* Counters of one named cache; SC_CACHE_SLOTS caches at most, by their slot number. */
@@ -85,6 +107,9 @@ SC_MUST enum sc_status sc_metrics_map(const char *path, int create, struct sc_er
 void sc_count(enum sc_metric m, uint64_t n);
 void sc_count_cache(unsigned slot, enum sc_cache_metric m, uint64_t n);
 uint64_t sc_metric_value(enum sc_metric m);
+void sc_gauge_set(enum sc_gauge g, uint64_t value);
+uint64_t sc_gauge_value(enum sc_gauge g);
+const char *sc_gauge_name(enum sc_gauge g);
 uint64_t sc_cache_metric_value(unsigned slot, enum sc_cache_metric m);
 const char *sc_metric_name(enum sc_metric m);
 const char *sc_cache_metric_name(enum sc_cache_metric m);

@@ -76,6 +76,14 @@ int sc_slide_pool_open_count(const struct sc_slide_pool *p);
 /* Closes what was not asked for during the last idle_us microseconds. */
 void sc_slide_pool_trim(struct sc_slide_pool *p, int64_t idle_us);
 
+/* Asked before each call of a source (OpenSlide, libtiff) with the file that is going to
+ * be read: the last moment to refuse it, and to note which one it is. What it fails with
+ * is what the call of the pool fails with; nothing is closed. */
+typedef enum sc_status (*sc_slide_admit_fn)(void *arg, const char *file,
+					    const struct sc_identity *id,
+					    struct sc_err *err);
+void sc_slide_pool_admit(struct sc_slide_pool *p, sc_slide_admit_fn admit, void *arg);
+
 /*
  * Opens the slide, or finds it open. *out is borrowed: valid until the next
  * sc_slide_pool call. SC_CHANGED when the file is not want any more; SC_UNREADABLE with

@@ -19,6 +19,7 @@
 struct block {
 	uint64_t magic;
 	uint64_t counters[SC_METRIC_COUNT];
+	uint64_t gauges[SC_GAUGE_COUNT];
 	uint64_t caches[SC_CACHE_SLOTS][SC_CACHE_METRIC_COUNT];
 };
 
@@ -28,6 +29,12 @@ static struct block *block = &private_block;
 static const char *const metric_names[] = {
 #define METRIC_NAME(id, name, help) [SC_M_##id] = name,
 	SC_METRICS(METRIC_NAME)
+#undef METRIC_NAME
+};
+
+static const char *const gauge_names[] = {
+#define METRIC_NAME(id, name, help) [SC_G_##id] = name,
+	SC_GAUGES(METRIC_NAME)
 #undef METRIC_NAME
 };
 
@@ -94,6 +101,21 @@ void sc_count_cache(unsigned slot, enum sc_cache_metric m, uint64_t n)
 uint64_t sc_metric_value(enum sc_metric m)
 {
 	return __atomic_load_n(&block->counters[m], __ATOMIC_RELAXED);
+}
+
+void sc_gauge_set(enum sc_gauge g, uint64_t value)
+{
+	__atomic_store_n(&block->gauges[g], value, __ATOMIC_RELAXED);
+}
+
+uint64_t sc_gauge_value(enum sc_gauge g)
+{
+	return __atomic_load_n(&block->gauges[g], __ATOMIC_RELAXED);
+}
+
+const char *sc_gauge_name(enum sc_gauge g)
+{
+	return gauge_names[g];
 }
 
 uint64_t sc_cache_metric_value(unsigned slot, enum sc_cache_metric m)

@@ -14,12 +14,7 @@
 #include <sys/types.h>
 
 #include "slidecache/conf.h"
-
-/* A worker's line in the memory that it shares with the master. The master copies and
- * checks it; a worker can write anything here. One cache line each. */
-struct sc_slot {
-	_Alignas(64) _Atomic int64_t busy_since_us; /* monotonic; 0 between requests */
-};
+#include "slot.h"
 
 struct sc_worker_args {
 	const struct sc_conf *conf;

@@ -42,6 +42,8 @@ struct sc_slide_pool {
 	struct failure failures[FAILURES];
 	unsigned next_failure;
 	struct sc_tile_memory *memory;
+	sc_slide_admit_fn admit; /* NULL: everything is */
+	void *admit_arg;
 };
 
 enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
@@ -61,6 +63,12 @@ enum sc_status sc_slide_pool_new(struct sc_slide_root *r, int max_open,
 	};
 	*out = p;
 	return SC_OK;
+}
+
+void sc_slide_pool_admit(struct sc_slide_pool *p, sc_slide_admit_fn admit, void *arg)
+{
+	p->admit = admit;
+	p->admit_arg = arg;
 }
 
 static void close_source(struct sc_slide *s)
