@@ -19,7 +19,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-compare -Wcast-qual -Wvla
 	-Wmissing-prototypes -Wstrict-prototypes -Wwrite-strings -Wformat=2 -Wpointer-arith
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
 	-fcf-protection
-OPT ?= -O2 -g $(HARDEN)
+# The map: a program does not tell the folder that it was built in.
+OPT ?= -O2 -g -ffile-prefix-map=$(CURDIR)=. $(HARDEN)
 ifdef WERROR
 WARNINGS += -Werror
 endif
@@ -65,7 +66,7 @@ PROGRAMS := $(BUILD)/slidecached $(BUILD)/slidecachectl $(BUILD)/make-slide
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
-all: $(PROGRAMS) $(LIBRARIES)
+all: $(PROGRAMS) $(LIBRARIES) $(BUILD)/man
 
 # A change of flags rebuilds everything; an unchanged file keeps its time.
 $(BUILD)/flags: FORCE
@@ -107,6 +108,10 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# The manual's pages, of what the programs say of themselves.
+$(BUILD)/man: $(PROGRAMS) deploy/build-man deploy/debian/changelog $(wildcard deploy/man/*)
+	@deploy/build-man $(BUILD) $(VERSION)
+
 test-programs: $(TEST_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -137,7 +142,7 @@ QUICK := tests/e2e/test_routes.py tests/e2e/test_bad_input.py
 QUICK_C := $(filter-out %/test_cache_calls %/test_cache_sizes, \
 	$(filter $(BUILD)/tests/unit/% $(BUILD)/tests/contract/%,$(TEST_PROGRAMS)))
 
-check: packages-build-run-check
+check: packages-build-run-deb-check
 	@$(MAKE) --no-print-directory check-all
 	@$(MAKE) --no-print-directory asan
 # The inner loop: needs the packages of "check", takes less than a minute.
@@ -149,10 +154,10 @@ check-all: all test-programs bench-programs www
 	@tests/lint/run
 	@tests/run-c $(TEST_PROGRAMS)
 	@$(PYTEST) tests/e2e tests/fault tests/browser
-check-long: packages-build-run-check
+check-long: packages-build-run-deb-check
 	@SLIDECACHE_LONG=1 $(MAKE) --no-print-directory check-all
 # The whole suite on programs built with AddressSanitizer and UBSan.
-asan: packages-build-run-check
+asan: packages-build-run-deb-check
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 check-all
 lint:
 	@tests/lint/run
@@ -160,15 +165,20 @@ tidy:
 	@tests/lint/tidy
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
-bench: packages-build-run-check-bench
+bench: packages-build-run-deb-check-bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B tests/bench/bench.py
-coverage: packages-build-run-check-coverage
+coverage: packages-build-run-deb-check-coverage
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 check-all
 	@gcovr --root . --filter src/ --object-directory $(BUILD)/coverage --print-summary
 
 # What an operator starts from: configuration of the servers around us.
-DEPLOYED := $(wildcard $(addprefix deploy/,lighttpd.conf redis.conf redis-acl.conf memcached.conf))
+DEPLOYED := $(sort $(wildcard deploy/*.conf deploy/slidecache.logrotate systemd/*.conf))
+# systemd 253 knows a service that says when it has read its configuration again.
+SYSTEMD_VERSION = $(shell systemctl --version 2>/dev/null | awk 'NR == 1 { print $$2 }')
+NOTIFY_RELOAD := -e 's/^Type=notify$$/Type=notify-reload/' -e '/^ExecReload=.*HUP/d'
+RELOAD = $(if $(shell [ $(SYSTEMD_VERSION) -ge 253 ] 2>/dev/null && echo new),$(NOTIFY_RELOAD))
+MULTIARCH = $(shell dpkg-architecture -qDEB_HOST_MULTIARCH)
 
 install-lib: all
 	install -d $(DESTDIR)$(PREFIX)/include/slidecache $(DESTDIR)$(LIBDIR)/pkgconfig
@@ -181,16 +191,27 @@ install-lib: all
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/slidecache.pc
 	$(if $(DESTDIR),,[ "$$(id -u)" -ne 0 ] || ldconfig)
 
+# What a package would do by itself.
+LEFT_TO_DO := 'What is left to do:' '  systemd-sysusers' '  systemctl daemon-reload' \
+	'  install -d /srv/slides' '  slidecachectl migrate' \
+	'  systemctl enable --now slidecached.socket slidecached.service'
+
 install: all www install-lib
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
-		$(DESTDIR)$(PREFIX)/share/slidecache $(DESTDIR)$(PREFIX)/share/doc/slidecache
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin share/slidecache \
+		share/doc/slidecache share/man/man1 share/man/man5 share/man/man8)
 	install -m 755 $(BUILD)/slidecached $(DESTDIR)$(PREFIX)/sbin/
 	install -m 755 $(BUILD)/slidecachectl $(BUILD)/make-slide $(DESTDIR)$(PREFIX)/bin/
 	cp -R $(BUILD)/www $(DESTDIR)$(PREFIX)/share/slidecache/
+	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/slidecache/www
+	install -m 755 deploy/render $(DESTDIR)$(PREFIX)/share/slidecache/
 	install -m 644 README.md LICENSE $(DEPLOYED) $(DESTDIR)$(PREFIX)/share/doc/slidecache/
+	for page in $(BUILD)/man/*; do \
+		to=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} && \
+		sed 's|/usr/share/|$(PREFIX)/share/|' $$page > $$to && chmod 644 $$to || exit 1; done
 	@if [ -n "$(DESTDIR)" ] || [ "$$(id -u)" -eq 0 ]; then \
 		$(MAKE) --no-print-directory install-system; \
 	else echo 'not root: no units, and no configuration below /etc'; fi
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then printf '%s\n' $(LEFT_TO_DO); fi
 
 # What has its place outside of PREFIX.
 install-system:
@@ -200,10 +221,28 @@ install-system:
 		install -m 644 deploy/slidecache.json $(DESTDIR)/etc/slidecache/
 	for unit in slidecached.service slidecached.socket; do \
 		sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/usr/share/|$(PREFIX)/share/|' \
-			systemd/$$unit > $(DESTDIR)/lib/systemd/system/$$unit && \
+			$(RELOAD) systemd/$$unit > $(DESTDIR)/lib/systemd/system/$$unit && \
 		chmod 644 $(DESTDIR)/lib/systemd/system/$$unit || exit 1; done
 	install -m 644 systemd/slidecache.sysusers \
 		$(DESTDIR)/usr/lib/sysusers.d/slidecache.conf
+
+# Whatever "make install" would put there, but a configuration that was changed.
+uninstall: all www
+	@rm -rf $(BUILD)/uninstall
+	@$(MAKE) --no-print-directory -o all -o www install \
+		DESTDIR=$(abspath $(BUILD))/uninstall > $(BUILD)/uninstall.log
+	@deploy/uninstall $(BUILD)/uninstall "$(DESTDIR)" $(PREFIX)
+	$(if $(DESTDIR),,[ "$$(id -u)" -ne 0 ] || ldconfig)
+
+# One package for the Debian that this is, in $(BUILD).
+deb: packages-build-run-deb
+	@$(MAKE) --no-print-directory deb-only
+deb-only: all www
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) --no-print-directory -o all -o www install PREFIX=/usr \
+		LIBDIR=/usr/lib/$(MULTIARCH) DESTDIR=$(abspath $(BUILD))/deb/root \
+		> $(BUILD)/deb.log
+	@deploy/build-deb $(BUILD)/deb $(VERSION) $(BUILD)
 
 help:
 	@echo 'make                  build (no network)'
@@ -214,13 +253,16 @@ help:
 	@echo 'make check-long       the tests with their full figures'
 	@echo 'make asan             all tests under AddressSanitizer and UBSan'
 	@echo 'make bench            speed, as ratios to a floor and a peer'
-	@echo 'make lint tidy format coverage install install-lib clean'
+	@echo 'make lint tidy format coverage clean'
+	@echo 'make install          with its DESTDIR= PREFIX=/usr/local; uninstall, install-lib'
+	@echo 'make deb              a Debian package'
 
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .PHONY: all test-programs bench-programs run www check check-quick check-all check-long \
-	asan lint tidy format bench coverage install install-lib install-system help clean FORCE
+	asan lint tidy format bench coverage install install-lib install-system uninstall \
+	deb deb-only help clean FORCE
 .SECONDARY:
 FORCE:

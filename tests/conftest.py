@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Fixtures that several suites share, and the logs of live services at a failure."""
 
-import os
 
 import pytest
 
 import service as harness
 import slides
 
-LONG = os.environ.get("SLIDECACHE_LONG") == "1"
+LONG = harness.LONG
 
 
 def pytest_collection_modifyitems(config, items):

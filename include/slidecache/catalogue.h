@@ -71,6 +71,9 @@ SC_MUST enum sc_status sc_image_plane_file(const struct sc_image *im, int64_t z,
 					   int64_t frame, char out[SC_IMAGE_FILE_MAX],
 					   struct sc_err *err);
 
+/* Whether it is the image's own file or one of its planes'. */
+bool sc_image_has_file(const struct sc_image *im, const char *file);
+
 struct sc_scan_result {
 	int added, changed, gone; /* by this scan */
 	int unreadable, total;	  /* now: unreadable ones, and all that are not gone */

@@ -33,6 +33,9 @@ struct sc_conf_cache {
 	bool split;
 };
 
+/* What the kernel is asked to queue; it grants net.core.somaxconn at most. */
+#define SC_CONF_BACKLOG 4096
+
 struct sc_conf {
 	char *listen;	   /* "unix:/path", "HOST:PORT", "[V6]:PORT", "fd:0", "systemd" */
 	char *socket_mode; /* octal text, "0660" */
@@ -81,11 +84,23 @@ struct sc_conf {
 	} warm;
 	struct {
 		char *level, *target;
+		bool requests; /* a line for each */
 	} log;
 };
 
 extern const char
 	*const sc_conf_cache_names[SC_CONF_CACHES]; /* "default", "tiles_cache" */
+
+/* So many may wait in a queue of backlog connections: max_waiting, but at most three
+ * quarters of it, so that there is room for a burst before the kernel refuses. */
+static inline int64_t sc_conf_waiting(const struct sc_conf *c, int64_t backlog)
+{
+	int64_t most = backlog - backlog / 4;
+
+	if (most < 1)
+		most = 1;
+	return c->max_waiting < most ? c->max_waiting : most;
+}
 
 /* Defaults everywhere. Free with sc_conf_free. */
 struct sc_conf *sc_conf_new(void);

@@ -104,6 +104,14 @@ struct sc_rendered {
 void sc_rendered_release(struct sc_rendered *r);
 #define SC_AUTO_RENDERED __attribute__((cleanup(sc_rendered_release))) struct sc_rendered
 
+/* Seconds for which the plan's file is in quarantine, see quarantine.h, with the sentence
+ * that sc_render fails with in why; 0: it is not. */
+int64_t sc_render_quarantine_s(struct sc_renderer *r, const struct sc_plan *plan,
+			       struct sc_err *why);
+/* Whether a file of the image is; for lists, which have no plan. No slide is opened. */
+bool sc_image_quarantined(struct sc_renderer *r, const struct sc_image *im,
+			  struct sc_err *why);
+
 /* Appends nothing: out->bytes is emptied first. SC_CHANGED: the file is not the plan's
  * any more. SC_NOT_FOUND: outside the pyramid. */
 SC_MUST enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,

@@ -5,6 +5,19 @@
 #include "app/context.h"
 
 #include "slidecache/metrics.h"
+#include "slidecache/quarantine.h"
+
+/* Whoever asks again sooner asks in vain. */
+static void say_when(struct sc_request *rq, struct sc_response *rs)
+{
+	struct sc_err said;
+	int64_t left_s =
+		sc_render_quarantine_s(rq->ctx->app->renderer, &rq->ctx->plan, &said);
+
+	if (left_s > 0)
+		sc_response_header(rs, "Retry-After",
+				   sc_arena_printf(rq->arena, "%lld", (long long)left_s));
+}
 
 enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 			      struct sc_err *err)
@@ -18,7 +31,11 @@ enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 	SC_AUTO_RENDERED out = { .bytes = sc_buf_take(&rs->body) };
 	enum sc_status status = sc_render(ctx->app->renderer, &ctx->plan, &out, err);
 
+	/* What comes now, storing it, is no deed of the slide's. */
+	sc_mark_clear();
 	rs->body = sc_buf_take(&out.bytes);
 	memcpy(ctx->reference, out.reference, sizeof ctx->reference);
+	if (status == SC_UNAVAILABLE)
+		say_when(rq, rs);
 	return status;
 }

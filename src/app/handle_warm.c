@@ -72,9 +72,10 @@ static void answer_accepted(struct sc_request *rq, struct sc_response *rs,
 	sc_job_json(job, &rs->body);
 }
 
-/* What was done so far; "job" when it did not come to its end. */
-static enum sc_status answer(struct sc_request *rq, struct sc_response *rs,
-			     const struct sc_job *job, struct sc_err *err)
+/* What was done so far; "job" when it did not come to its end. There is no Location: with
+ * status 200 one is a redirect to CGI (RFC 3875, 6.2.2), which mod_fcgid follows. */
+static enum sc_status answer(struct sc_response *rs, const struct sc_job *job,
+			     struct sc_err *err)
 {
 	if (job->state == SC_JOB_FAILED)
 		return sc_fail(err,
@@ -87,7 +88,6 @@ static enum sc_status answer(struct sc_request *rq, struct sc_response *rs,
 	if (job->state != SC_JOB_DONE) {
 		sc_json_key(&rs->body, "job");
 		sc_json_int(&rs->body, job->id);
-		sc_job_location(rq, rs, job->id);
 	}
 	sc_json_end(&rs->body, '}');
 	return SC_OK;
@@ -109,5 +109,5 @@ enum sc_status sc_handle_warm(struct sc_request *rq, struct sc_response *rs,
 		return SC_OK;
 	}
 	status = sc_job_await(rq, &job, err);
-	return status ? status : answer(rq, rs, &job, err);
+	return status ? status : answer(rs, &job, err);
 }

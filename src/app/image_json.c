@@ -71,10 +71,25 @@ static void put_token(struct sc_request *rq, const struct sc_image *im,
 	sc_json_str(out, token);
 }
 
+/* In quarantine it has that for its reason. */
+static const struct sc_image *as_shown(struct sc_request *rq, const struct sc_image *im)
+{
+	struct sc_image *copy = NULL;
+	struct sc_err why;
+
+	if (!sc_image_quarantined(rq->ctx->app->renderer, im, &why))
+		return im;
+	copy = sc_arena_alloc(rq->arena, sizeof(*copy));
+	*copy = *im;
+	copy->reason = sc_arena_str(rq->arena, sc_bytes_str(why.text));
+	return copy;
+}
+
 void sc_image_json(struct sc_request *rq, const struct sc_image_view *view,
 		   const struct sc_image *im, const struct sc_cache_versions *versions,
 		   struct sc_buf *out)
 {
+	im = as_shown(rq, im);
 	sc_json_begin(out, '{');
 	for (size_t i = 0; i < sc_image_fields_count; i++)
 		if (wanted(view->fields, view->omit, sc_image_fields[i].name))

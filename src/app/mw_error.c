@@ -34,6 +34,7 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	/* Headers that say how to go on outlive the reset. */
 	const char *allow = sc_response_find(rs, "Allow");
 	const char *location = sc_response_find(rs, "Location");
+	const char *retry = sc_response_find(rs, "Retry-After");
 	int code = http_code(err->status);
 
 	sc_response_reset(rs);
@@ -47,7 +48,7 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 		sc_response_header(rs, "WWW-Authenticate",
 				   "Basic realm=\"slidecache\", charset=\"UTF-8\"");
 	if (code == 503 || code == 429)
-		sc_response_header(rs, "Retry-After", "1");
+		sc_response_header(rs, "Retry-After", retry ? retry : "1");
 	sc_response_header(rs, "Cache-Control", "no-store");
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");
 	sc_json_begin(&rs->body, '{');

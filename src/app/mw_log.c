@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log: outermost. One line a request, and how long it took, as a header too.
+ * log: outermost. One line a request unless log.requests says otherwise, and how long it
+ * took, as a header too.
  */
 #include "app/context.h"
 
@@ -17,7 +18,7 @@ enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs,
 	sc_response_header(rs, "Server-Timing",
 			   sc_arena_printf(rq->arena, "total;dur=%lld.%03d",
 					   (long long)(us / 1000), (int)(us % 1000)));
-	if (!sc_log_enabled(SC_LOG_INFO))
+	if (!rq->ctx->app->conf->log.requests || !sc_log_enabled(SC_LOG_INFO))
 		return status;
 	x_cache = sc_response_find(rs, "X-Cache");
 	sc_log_info("%s %s %.1000s %d %zu B %.1f ms %s", rq->remote_addr, rq->method_text,

@@ -6,20 +6,25 @@
 
 #include "slidecache/log.h"
 
-static void find_image(struct sc_request *rq)
+/* SC_UNAVAILABLE: it may well be there, in a catalogue that cannot be read now. */
+static enum sc_status find_image(struct sc_request *rq, struct sc_err *err)
 {
 	struct sc_context *ctx = rq->ctx;
-	struct sc_err err;
+	struct sc_err old;
+	enum sc_status status = sc_catalogue_refresh(ctx->app->catalogue, &old);
 
 	/* A catalogue that cannot be read anew stays as it is. */
-	if (sc_catalogue_refresh(ctx->app->catalogue, &err))
-		sc_log_error("%s", err.text);
+	if (status)
+		sc_log_error("%s", old.text);
 	ctx->image = NULL;
 	if (ctx->detail->names_image)
 		ctx->image = sc_catalogue_find(ctx->app->catalogue, rq->args[0].number);
 	/* Gone, or taken out of the catalogue: its id stays taken and leads nowhere. */
 	if (ctx->image && ctx->image->state == SC_IMAGE_GONE)
 		ctx->image = NULL;
+	if (status == SC_UNAVAILABLE && ctx->detail->names_image && !ctx->image)
+		return sc_fail(err, SC_UNAVAILABLE, "the catalogue cannot be read");
+	return SC_OK;
 }
 
 enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err)
@@ -31,8 +36,7 @@ enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_er
 	if (status)
 		return status;
 	rq->ctx->detail = rq->route->detail;
-	find_image(rq);
-	return SC_OK;
+	return find_image(rq, err);
 }
 
 enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,

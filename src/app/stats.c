@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Statistics: the counters that all processes of the service share, what the caches hold,
+ * Statistics: the counters that all processes of the service share, what is now (workers,
+ * connections that wait), what the caches hold,
  * and what versions left behind. The same for the command line and over HTTP.
  */
 #include "slidecache/app.h"
@@ -95,6 +96,9 @@ void sc_app_stats_json(const struct sc_conf *conf, const struct sc_stats *s,
 	for (int m = 0; m < SC_METRIC_COUNT; m++)
 		put_number(out, sc_metric_name((enum sc_metric)m),
 			   sc_metric_value((enum sc_metric)m));
+	for (int g = 0; g < SC_GAUGE_COUNT; g++)
+		put_number(out, sc_gauge_name((enum sc_gauge)g),
+			   sc_gauge_value((enum sc_gauge)g));
 	put_number(out, "orphaned_entries", s->orphaned.entries);
 	put_number(out, "orphaned_bytes", s->orphaned.bytes);
 	sc_json_key(out, "caches");

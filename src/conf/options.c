@@ -144,6 +144,8 @@ const struct sc_option sc_options[] = {
 	{ CHOICE("log.level", log.level, "info", "error|warning|info|debug"),
 	  "what is logged" },
 	{ STRING("log.target", log.target, "stderr"), "stderr, or a file's path" },
+	{ BOOL("log.requests", log.requests, "true"),
+	  "a line for each request; errors have theirs anyway" },
 };
 const size_t sc_options_count = sizeof(sc_options) / sizeof(sc_options[0]);
 

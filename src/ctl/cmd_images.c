@@ -3,7 +3,7 @@
  * images list | scan | add FILE | remove ID: the catalogue from the command line. The
  * service sees a change with its next request.
  */
-#include "ctl/ctl.h"
+#include "ctl/images.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,41 @@
 #include "slidecache/catalogue.h"
 #include "slidecache/json.h"
 #include "slidecache/parse.h"
+
+/* What an image's quarantine is looked up in; nothing while the slides are away. */
+struct view {
+	struct sc_quarantine *quarantine;
+	struct sc_slide_root *root;
+};
+
+static void open_view(const struct sc_ctl *ctl, struct view *v)
+{
+	SC_AUTO_BUF path = SC_BUF_INIT;
+	struct sc_err err;
+
+	*v = (struct view){ NULL, NULL };
+	if (sc_slide_root_open(ctl->conf->slides.root, &v->root, &err) != SC_OK)
+		return;
+	sc_ctl_quarantine_path(ctl, &path);
+	v->quarantine = sc_quarantine_new((const char *)path.data);
+}
+
+static void close_view(struct view *v)
+{
+	sc_quarantine_free(v->quarantine);
+	sc_slide_root_close(v->root);
+}
+
+/* In quarantine it has that for its reason; text: where that is written. */
+static struct sc_image as_shown(const struct view *v, const struct sc_image *im,
+				struct sc_err *text)
+{
+	struct sc_image shown = *im;
+
+	if (v->root && sc_quarantine_of_image(v->quarantine, v->root, im, text))
+		shown.reason = text->text;
+	return shown;
+}
 
 static void put_image(struct sc_buf *out, const struct sc_image *im)
 {
@@ -46,16 +81,20 @@ static void print_line(const struct sc_image *im)
 static void print_images(const struct sc_ctl *ctl, const struct sc_catalogue *c)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
+	struct view view;
 
+	open_view(ctl, &view);
 	sc_json_begin(&out, '[');
 	for (size_t i = 0; i < sc_catalogue_count(c); i++) {
-		const struct sc_image *im = sc_catalogue_at(c, i);
+		struct sc_err text;
+		struct sc_image im = as_shown(&view, sc_catalogue_at(c, i), &text);
 
-		put_image(&out, im);
+		put_image(&out, &im);
 		if (!ctl->json)
-			print_line(im);
+			print_line(&im);
 	}
 	sc_json_end(&out, ']');
+	close_view(&view);
 	if (ctl->json)
 		sc_ctl_print(&out);
 }
@@ -92,9 +131,7 @@ static enum sc_status scan_images(const struct sc_ctl *ctl, struct sc_err *err)
 	return SC_OK;
 }
 
-/* What a shell completes is taken, too: "./a.svs", and a path that leads below the root.
- */
-static const char *below_root(const struct sc_ctl *ctl, const char *file)
+const char *sc_ctl_below_root(const struct sc_ctl *ctl, const char *file)
 {
 	SC_AUTO_FREE char *root = realpath(ctl->conf->slides.root, NULL);
 	size_t n = root ? strlen(root) : 0;
@@ -114,7 +151,7 @@ static enum sc_status add_image(const struct sc_ctl *ctl, struct sc_err *err)
 	if (!status)
 		status = sc_catalogue_add(ctl->conf->slides.catalogue,
 					  ctl->conf->slides.root,
-					  below_root(ctl, ctl->argv[1]), &id, err);
+					  sc_ctl_below_root(ctl, ctl->argv[1]), &id, err);
 	if (status)
 		return status;
 	(void)printf(ctl->json ? "{\"id\":%lld}\n" : "%lld\n", (long long)id);
@@ -143,10 +180,12 @@ enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err)
 		{ "scan", scan_images },
 		{ "add", add_image },
 		{ "remove", remove_image },
+		{ "quarantine", sc_ctl_images_quarantine },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (ctl->argc > 0 && strcmp(ctl->argv[0], rows[i].name) == 0)
 			return rows[i].run(ctl, err);
-	return sc_fail(err, SC_INVALID, "images wants list, scan, add or remove");
+	return sc_fail(err, SC_INVALID,
+		       "images wants list, scan, add, remove or quarantine");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats: the counters that the running service shares, what its caches hold, and what
- * versions left behind on this machine. It shows what is known also when the server of a
- * cache is away.
+ * stats: the counters that the running service shares, what it does now, what its caches
+ * hold, and what versions left behind on this machine. It shows what is known also when
+ * the server of a cache is away.
  */
 #include "ctl/ctl.h"
 
@@ -72,6 +72,9 @@ static void print_stats(const struct sc_conf *conf, const struct sc_stats *s)
 	for (int m = 0; m < SC_METRIC_COUNT; m++)
 		print_number(sc_metric_name((enum sc_metric)m),
 			     sc_metric_value((enum sc_metric)m));
+	for (int g = 0; g < SC_GAUGE_COUNT; g++)
+		print_number(sc_gauge_name((enum sc_gauge)g),
+			     sc_gauge_value((enum sc_gauge)g));
 	print_number("orphaned_entries", s->orphaned.entries);
 	print_number("orphaned_bytes", s->orphaned.bytes);
 	for (int i = 0; i < SC_CONF_CACHES; i++)

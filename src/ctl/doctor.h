@@ -49,6 +49,9 @@ int sc_doctor_look(const char *folder, const char *name);
 /* The same of what the service leaves when it has run with its version store. Before,
  * looking into the store would make it, or what tells whether it forgot something. */
 int sc_doctor_used(const struct sc_doctor *d);
+/* How something is mended that fails for this reason, an errno: by fix, unless it is that
+ * somebody runs doctor who has no rights here. */
+const char *sc_doctor_fix(const struct sc_doctor *d, int why, const char *fix);
 /* An EACCES of these, as a finding. */
 void sc_doctor_may_not_look(struct sc_doctor *d, const char *folder);
 /* doctor_listen.c */

@@ -17,6 +17,8 @@
 
 #include "slidecache/catalogue.h"
 
+#define AS_OTHER "run doctor as root or as the service's user"
+
 /* As sc_ctl_become_owner left us: root has become whoever state_dir belongs to. */
 void sc_doctor_user(struct sc_doctor *d)
 {
@@ -45,6 +47,21 @@ static const char *user_name(const struct sc_doctor *d)
 	return *d->conf->user ? d->conf->user : "the service's user";
 }
 
+/* Neither root, who has become that user, nor the user whom state_dir belongs to. */
+static bool is_stranger(const struct sc_doctor *d)
+{
+	struct stat st;
+
+	if (stat(d->conf->state_dir, &st) < 0)
+		return errno == EACCES;
+	return geteuid() != 0 && geteuid() != st.st_uid;
+}
+
+const char *sc_doctor_fix(const struct sc_doctor *d, int why, const char *fix)
+{
+	return why == EACCES && is_stranger(d) ? AS_OTHER : fix;
+}
+
 /* How many names a folder has, at most 1; -1 with errno. */
 static int count_names(const char *path)
 {
@@ -70,8 +87,9 @@ void sc_doctor_slides(struct sc_doctor *d)
 		      user_name(d), root);
 	if (n < 0)
 		sc_doctor_fail(d,
-			       why == EACCES ? (const char *)fix.data
-					     : "set slides.root to the slides' folder",
+			       why == EACCES
+				       ? sc_doctor_fix(d, why, (const char *)fix.data)
+				       : "set slides.root to the slides' folder",
 			       "%s: %s", root, strerror(why));
 	else if (n == 0)
 		sc_doctor_warn(d, "put slides into it, or set slides.root", "%s is empty",
@@ -85,11 +103,16 @@ void sc_doctor_catalogue(struct sc_doctor *d)
 	struct sc_catalogue *c = NULL;
 	struct sc_err err;
 	size_t unreadable = 0;
+	int why = access(d->conf->slides.catalogue, R_OK) == 0 ? 0 : errno;
 
 	if (sc_catalogue_open(d->conf->slides.catalogue, &c, &err) != SC_OK) {
-		sc_doctor_fail(d,
-			       "restore the file from a copy; without it ids start anew",
-			       "%s", err.text);
+		sc_doctor_fail(
+			d,
+			sc_doctor_fix(
+				d, why,
+				"restore the file from a copy; without it ids start "
+				"anew"),
+			"%s", err.text);
 		return;
 	}
 	size_t n = sc_catalogue_count(c);
@@ -122,17 +145,19 @@ static bool can_write(const char *dir)
 static void check_writable(struct sc_doctor *d, const char *dir)
 {
 	SC_AUTO_BUF fix = SC_BUF_INIT;
+	int why = can_write(dir) ? 0 : errno;
 
-	if (can_write(dir)) {
+	if (why == 0) {
 		sc_doctor_ok(d, "%s can be written", dir);
 		return;
 	}
-	if (errno == ENOENT)
+	if (why == ENOENT)
 		sc_buf_printf(&fix, "start the service, or: install -d -m 750 %s", dir);
 	else
 		sc_buf_printf(&fix, "chown -R it to %s, on a disk with room",
 			      user_name(d));
-	sc_doctor_fail(d, (const char *)fix.data, "%s: %s", dir, strerror(errno));
+	sc_doctor_fail(d, sc_doctor_fix(d, why, (const char *)fix.data), "%s: %s", dir,
+		       strerror(why));
 }
 
 void sc_doctor_state_dir(struct sc_doctor *d)
@@ -164,6 +189,5 @@ int sc_doctor_used(const struct sc_doctor *d)
 
 void sc_doctor_may_not_look(struct sc_doctor *d, const char *folder)
 {
-	sc_doctor_warn(d, "run doctor as root or as the service's user",
-		       "this user may not look into %s", folder);
+	sc_doctor_warn(d, AS_OTHER, "this user may not look into %s", folder);
 }

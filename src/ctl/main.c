@@ -13,11 +13,17 @@
 #include <unistd.h>
 
 #include "slidecache/app.h"
+#include "slidecache/descriptors.h"
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
 static const struct sc_command commands[] = {
-	{ "images", "list | scan | add FILE | remove ID", "the catalogue of slides",
+	{ "images",
+	  "list | scan | add FILE | remove ID | quarantine [release FILE|ID...]",
+	  "the catalogue of slides:\n"
+	  "        quarantine         slides that processes died of: not read for a "
+	  "while\n"
+	  "        quarantine release FILE|ID... | --all    lets them be read again",
 	  sc_cmd_images, 1 },
 	{ "versions", "", "versioned caches: current version, changed when and by whom",
 	  sc_cmd_versions, 0 },
@@ -65,11 +71,13 @@ static void print_help(FILE *out)
 		    "  --slides DIR       as slidecached's option\n"
 		    "  --set NAME=VALUE   any other option of the configuration\n"
 		    "  --json             print JSON\n"
-		    "  --help, --version\n\n",
+		    "  --help             print this and exit\n"
+		    "  --version          print the version and exit\n\n",
 		    out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		(void)fprintf(out, "  %s %s\n      %s\n", commands[i].name,
-			      commands[i].usage, commands[i].help);
+		(void)fprintf(out, "  %s%s%s\n      %s\n", commands[i].name,
+			      *commands[i].usage ? " " : "", commands[i].usage,
+			      commands[i].help);
 	(void)fputs(
 		"\nA server that keeps the versions has 2 seconds for a change of them; "
 		"then the command\nfails, and the change may have happened or not.\n"
@@ -316,8 +324,10 @@ int main(int argc, char **argv)
 {
 	struct sc_buf text = SC_BUF_INIT;
 	struct sc_err err;
-	enum sc_status status = sc_log_open("stderr", SC_LOG_WARNING, &err);
+	enum sc_status status = sc_descriptors_fill(&err);
 
+	if (!status)
+		status = sc_log_open("stderr", SC_LOG_WARNING, &err);
 	if (!status)
 		status = run(argc, argv, &err);
 	if (status == SC_OK || status == SC_MISS)

@@ -61,6 +61,20 @@ struct sc_dz_options sc_dz_options_of(const struct sc_conf *conf)
 	};
 }
 
+static enum sc_status open_pool(struct sc_renderer *r, struct sc_err *err)
+{
+	SC_AUTO_BUF records = SC_BUF_INIT;
+	enum sc_status status =
+		sc_slide_pool_new(r->root, (int)r->conf->slides.max_open, &r->pool, err);
+
+	if (status)
+		return status;
+	sc_buf_printf(&records, "%s/" SC_QUARANTINE_FILE, r->conf->state_dir);
+	r->quarantine = sc_quarantine_new((const char *)records.data);
+	sc_slide_pool_admit(r->pool, sc_quarantine_admit, r->quarantine);
+	return SC_OK;
+}
+
 enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root *root,
 			       struct sc_renderer **out, struct sc_err *err)
 {
@@ -76,7 +90,7 @@ enum sc_status sc_renderer_new(const struct sc_conf *conf, struct sc_slide_root 
 	/* Without the lock file each worker renders for itself: slower, not wrong. */
 	if (sc_filelock_open((const char *)lock.data, &r->flight_fd, err))
 		sc_log_warning("%s", err->text);
-	status = sc_slide_pool_new(root, (int)conf->slides.max_open, &r->pool, err);
+	status = open_pool(r, err);
 	if (status) {
 		sc_renderer_free(r);
 		return status;
@@ -93,6 +107,7 @@ void sc_renderer_free(struct sc_renderer *r)
 	sc_blanks_release(&r->blanks);
 	sc_filters_free(r->filters);
 	sc_slide_pool_free(r->pool);
+	sc_quarantine_free(r->quarantine);
 	sc_close_fd(&r->flight_fd);
 	free(r);
 }
@@ -153,6 +168,18 @@ enum sc_status sc_render_end(struct sc_renderer *r, const struct sc_plan *plan,
 void sc_rendered_release(struct sc_rendered *r)
 {
 	sc_buf_release(&r->bytes);
+}
+
+int64_t sc_render_quarantine_s(struct sc_renderer *r, const struct sc_plan *plan,
+			       struct sc_err *why)
+{
+	return sc_quarantine_left(r->quarantine, plan->file, &plan->identity, why);
+}
+
+bool sc_image_quarantined(struct sc_renderer *r, const struct sc_image *im,
+			  struct sc_err *why)
+{
+	return sc_quarantine_of_image(r->quarantine, r->root, im, why);
 }
 
 enum sc_status sc_render(struct sc_renderer *r, const struct sc_plan *plan,

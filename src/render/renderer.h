@@ -6,6 +6,7 @@
 #define SLIDECACHE_RENDERER_H
 
 #include "render/blank.h"
+#include "slidecache/quarantine.h"
 #include "slidecache/render.h"
 
 /* See overview.c. factor 0: none is kept. */
@@ -35,6 +36,7 @@ struct sc_renderer {
 	const struct sc_conf *conf;
 	struct sc_slide_root *root;
 	struct sc_slide_pool *pool;
+	struct sc_quarantine *quarantine;
 	struct sc_overview overview;
 	struct sc_blanks blanks;
 	struct sc_filters *filters;

@@ -7,6 +7,7 @@
  */
 #include <getopt.h>
 
+#include "folders.h"
 #include "server.h"
 #include "upkeep.h"
 
@@ -40,14 +41,15 @@ static const struct {
 	{ "workers", "N", FLAG_OPTION, "workers", "number of worker processes" },
 	{ "state-dir", "DIR", FLAG_STATE_DIR, NULL,
 	  "directory of the state; cache_dir becomes DIR/cache unless it is set" },
-	{ "set", "NAME=VALUE", FLAG_SET, NULL, "set any option of the table below" },
+	{ "set", "NAME=VALUE", FLAG_SET, NULL,
+	  "set any option, NAME as the configuration has it" },
 	{ "help", NULL, FLAG_HELP, NULL, "print this and exit" },
 	{ "version", NULL, FLAG_VERSION, NULL, "print the version and exit" },
 };
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 struct command {
-	struct sc_conf_overrides overrides;
+	struct sc_conf_overrides *overrides;
 	bool check, print;
 };
 
@@ -66,8 +68,13 @@ static enum sc_action print_help(FILE *out)
 	}
 	(void)fprintf(out, "\nOptions, in the JSON file as nested objects:\n");
 	sc_conf_print_options(out);
-	(void)fprintf(out, "\nSIGHUP scans for slides, SIGTERM stops. Exit codes: 0 ok, "
-			   "1 failed, 2 usage.\n");
+	(void)fprintf(
+		out,
+		"\nSignals: SIGHUP reads the configuration again, replaces the "
+		"workers without losing a\nrequest and looks for slides; SIGUSR1 opens "
+		"log.target again; SIGTERM and SIGINT answer\nwhat waits, for 10 s at "
+		"most, and stop.\n"
+		"Exit codes: 0 ok, 1 failed, 2 usage.\n");
 	return SC_EXIT_OK;
 }
 
@@ -85,7 +92,7 @@ static enum sc_action report(const struct sc_err *err, enum sc_action then)
 
 static enum sc_status take_flag(struct command *cmd, size_t row, struct sc_err *err)
 {
-	struct sc_conf_overrides *o = &cmd->overrides;
+	struct sc_conf_overrides *o = cmd->overrides;
 
 	switch (flags[row].flag) {
 	case FLAG_CONFIG:
@@ -143,9 +150,9 @@ static enum sc_status check_flags(const struct command *cmd, struct sc_err *err)
 	struct sc_conf *scratch = sc_conf_new();
 	enum sc_status s = SC_OK;
 
-	for (size_t i = 0; i < cmd->overrides.n && s == SC_OK; i++)
-		s = sc_conf_set(scratch, cmd->overrides.items[i].name,
-				cmd->overrides.items[i].value, err);
+	for (size_t i = 0; i < cmd->overrides->n && s == SC_OK; i++)
+		s = sc_conf_set(scratch, cmd->overrides->items[i].name,
+				cmd->overrides->items[i].value, err);
 	sc_conf_free(scratch);
 	return s;
 }
@@ -159,6 +166,8 @@ static bool passes(const struct command *cmd, const struct sc_conf *conf)
 	/* The service runs with bad migrations, too: with those that are applied. */
 	if (s == SC_OK && cmd->check)
 		s = sc_upkeep_check(conf, &err);
+	if (s == SC_OK && cmd->check)
+		s = sc_folders_foresee(conf, &err);
 	if (s == SC_DENIED && cmd->check)
 		(void)fprintf(stderr, "slidecached: not checked: %s\n", err.text);
 	else if (s != SC_OK && s != SC_DENIED)
@@ -173,7 +182,7 @@ static enum sc_action fill(const struct command *cmd, struct sc_conf **out)
 
 	if (check_flags(cmd, &err) != SC_OK)
 		return report(&err, SC_EXIT_USAGE);
-	if (sc_conf_open(&cmd->overrides, &conf, &err) != SC_OK)
+	if (sc_conf_open(cmd->overrides, &conf, &err) != SC_OK)
 		return report(&err, SC_EXIT_FAILED);
 	if (!passes(cmd, conf)) {
 		sc_conf_free(conf);
@@ -189,13 +198,11 @@ static enum sc_action fill(const struct command *cmd, struct sc_conf **out)
 	return SC_EXIT_OK;
 }
 
-enum sc_action sc_command_line(int argc, char **argv, struct sc_conf **conf)
+enum sc_action sc_command_line(int argc, char **argv, struct sc_conf_overrides *how,
+			       struct sc_conf **conf)
 {
-	struct command cmd = { 0 };
+	struct command cmd = { .overrides = how };
 	enum sc_action then = take_flags(argc, argv, &cmd);
 
-	if (then == SC_RUN)
-		then = fill(&cmd, conf);
-	sc_conf_overrides_release(&cmd.overrides);
-	return then;
+	return then == SC_RUN ? fill(&cmd, conf) : then;
 }

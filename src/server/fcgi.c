@@ -2,63 +2,86 @@
 /*
  * FastCGI through libfcgi, see fcgi.h.
  *
- * libfcgi reads (records, parameters, the body). It is handed an accepted connection and
- * a listening descriptor of -1, so its own accept, which knows no time-out and no peer
- * check, can never run. The reply is framed here: head, body and the closing records
- * leave in one sendmsg(2), where libfcgi would copy them through 8 KiB buffers.
+ * Neither time-outs nor what a peer may send are libfcgi's concern: intake.c takes the
+ * records in, and libfcgi is handed those that make the parameters, well-formed, over a
+ * socket pair of ours (its listening descriptor is -1, so its own accept can never run).
+ * The reply is framed here: head, body and the closing records leave in one sendmsg(2),
+ * where libfcgi would copy them through 8 KiB buffers.
  */
 #include "fcgi.h"
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "patience.h"
 #include "slidecache/clock.h"
+#include "slidecache/log.h"
+#include "slidecache/metrics.h"
 #include "slidecache/parse.h"
 
-/* Of the FastCGI specification. */
-enum {
-	FCGI_VERSION = 1,
-	FCGI_BEGIN = 1,
-	FCGI_ABORT = 2,
-	FCGI_END = 3,
-	FCGI_STDOUT = 6,
-	FCGI_RESPONDER_ROLE = 1,
-	FCGI_HEADER_BYTES = 8,
-};
-#define RECORD_MAX    65528 /* content of one record: a multiple of 8, as advised */
-#define LINGER_US     (2 * SC_US_PER_S)
-#define CLOSE_POLL_MS "100"
+#define LINGER_US    SC_US_PER_S
+#define SLOW_LOG_US  (10 * SC_US_PER_S)
+#define INTAKE_BYTES ((size_t)16 * 1024) /* taken in at once */
 
 struct sc_fcgi {
 	FCGX_Request request;
 	struct sc_arena *arena;
-	struct sc_buf head;
+	struct sc_intake intake;
+	struct sc_buf head; /* of the reply */
+	struct sc_buf fed;  /* what libfcgi is to read */
+	unsigned char bytes[INTAKE_BYTES];
+	int fd;	     /* the connection */
+	int feed[2]; /* libfcgi reads from the first */
+	int queue;   /* of those that wait for a worker, or -1 */
+	int64_t slow_log_us;
 	bool drained;  /* the request was read to its end */
+	bool aborted;  /* and taken back behind it */
 	bool answered; /* something is on its way to the web server */
 };
+
+/* libfcgi closes its end when it fails. */
+static enum sc_status open_feed(struct sc_fcgi *f, struct sc_err *err)
+{
+	sc_close_fd(&f->feed[0]);
+	sc_close_fd(&f->feed[1]);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, f->feed) <
+	    0)
+		return sc_fail(err, SC_UNAVAILABLE, "libfcgi: %s", strerror(errno));
+	return SC_OK;
+}
 
 enum sc_status sc_fcgi_open(struct sc_fcgi **out, struct sc_err *err)
 {
 	struct sc_fcgi *f = sc_alloc(sizeof(*f));
 
 	memset(f, 0, sizeof(*f));
-	/* Both default to two seconds, for which a rude peer would hold this worker. */
-	(void)setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", CLOSE_POLL_MS, 1);
-	(void)setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", CLOSE_POLL_MS, 1);
+	f->fd = f->feed[0] = f->feed[1] = f->queue = -1;
+	f->slow_log_us = sc_mono_us() - SLOW_LOG_US;
 	if (FCGX_Init() != 0 || FCGX_InitRequest(&f->request, -1, 0) != 0) {
 		free(f);
 		return sc_fail(err, SC_INTERNAL, "libfcgi: cannot be initialised");
 	}
 	f->request.listen_sock = -1;
+	if (open_feed(f, err) != SC_OK) {
+		free(f);
+		return err->status;
+	}
 	f->arena = sc_arena_new();
 	*out = f;
 	return SC_OK;
+}
+
+void sc_fcgi_watch(struct sc_fcgi *f, int listener)
+{
+	f->queue = listener;
 }
 
 void sc_fcgi_close(struct sc_fcgi *f)
@@ -67,46 +90,125 @@ void sc_fcgi_close(struct sc_fcgi *f)
 		return;
 	sc_arena_free(f->arena);
 	sc_buf_release(&f->head);
+	sc_buf_release(&f->fed);
+	sc_intake_release(&f->intake);
+	sc_close_fd(&f->feed[0]);
+	sc_close_fd(&f->feed[1]);
 	free(f);
 }
 
-/* Waits for the first bytes, with the socket's time-out, without taking them. What does
- * not begin a request (raw HTTP, management records, which can end or hang libfcgi) is
- * turned away here. */
-static enum sc_status check_begin(int fd, struct sc_err *err)
-{
-	unsigned char first[2] = { 0, 0 };
-	ssize_t n = recv(fd, first, sizeof(first), MSG_PEEK);
+/* ---- patience ---- */
 
+static void set_timeouts(int fd)
+{
+	struct timeval slice = { .tv_usec = SC_PATIENCE_SLICE_US };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &slice, sizeof(slice));
+}
+
+static bool others_wait(const struct sc_fcgi *f)
+{
+	struct pollfd queue = { .fd = f->queue, .events = POLLIN };
+
+	return poll(&queue, 1, 0) == 1;
+}
+
+static void log_slow(struct sc_fcgi *f, const struct sc_patience *p, int64_t now_us,
+		     const char *what)
+{
+	if (now_us - f->slow_log_us < SLOW_LOG_US)
+		return;
+	f->slow_log_us = now_us;
+	sc_log_warning("connection ended: the web server %s too slowly, %zu bytes in "
+		       "%lld ms",
+		       what, p->bytes, (long long)(now_us - p->begun_us) / 1000);
+}
+
+/* A peer moved n bytes, or none for a while; whether it is waited for any longer. */
+static bool bear(struct sc_fcgi *f, struct sc_patience *p, size_t n, const char *what)
+{
+	int64_t now_us = sc_mono_us();
+
+	if (n > 0)
+		sc_patience_moved(p, now_us, n);
+	if (!sc_patience_is_over(p, now_us) &&
+	    !(sc_patience_is_short(p, now_us) && others_wait(f)))
+		return true;
+	sc_count(SC_M_SLOW_PEERS, 1);
+	log_slow(f, p, now_us, what);
+	return false;
+}
+
+/* ---- a request ---- */
+
+/* Of the request itself: headers and padding of records are no progress. */
+static size_t count_kept(const struct sc_fcgi *f)
+{
+	return f->intake.params.len + f->intake.body.len;
+}
+
+static void take(struct sc_fcgi *f, size_t n)
+{
+	size_t taken = sc_intake_take(&f->intake, sc_bytes_of(f->bytes, n));
+
+	f->aborted = n >= taken + 2 && f->bytes[taken + 1] == SC_FCGI_ABORT;
+}
+
+/* Takes in what there is; SC_UNAVAILABLE when nothing more is to come. */
+static enum sc_status take_some(struct sc_fcgi *f, struct sc_patience *p,
+				struct sc_err *err)
+{
+	ssize_t n = recv(f->fd, f->bytes, sizeof(f->bytes), 0);
+	size_t kept = count_kept(f);
+
+	if (n < 0 && errno == EINTR)
+		return SC_OK;
 	if (n == 0)
 		return sc_fail(err, SC_UNAVAILABLE,
-			       "connection: closed before a request");
-	if (n < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "connection: %s",
-			       errno == EAGAIN ? "no request in time" : strerror(errno));
-	if (first[0] != FCGI_VERSION || (n > 1 && first[1] != FCGI_BEGIN))
-		return sc_fail(err, SC_UNAVAILABLE,
-			       "connection: does not begin with a FastCGI request");
+			       "connection: closed before the request's end");
+	if (n < 0 && errno != EAGAIN)
+		return sc_fail(err, SC_UNAVAILABLE, "connection: %s", strerror(errno));
+	take(f, n > 0 ? (size_t)n : 0);
+	if (f->intake.state <= SC_INTAKE_BODY &&
+	    !bear(f, p, count_kept(f) - kept, "sent"))
+		return sc_fail(err, SC_UNAVAILABLE, "connection: no request in time");
 	return SC_OK;
 }
 
-static enum sc_status accept_request(struct sc_fcgi *f, int fd, struct sc_err *err)
+/* Until the request is past a stage, or what comes is none. */
+static enum sc_status take_stage(struct sc_fcgi *f, enum sc_intake_state stage,
+				 struct sc_patience *p, struct sc_err *err)
 {
-	f->request.ipcFd = fd;
+	while (f->intake.state <= stage)
+		if (take_some(f, p, err) != SC_OK)
+			return err->status;
+	if (f->intake.state == SC_INTAKE_ABORTED)
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "connection: the request was taken back");
+	if (f->intake.state == SC_INTAKE_BROKEN)
+		return sc_fail(err, SC_UNAVAILABLE,
+			       "connection: not a FastCGI request to a responder");
+	f->drained = f->intake.state == SC_INTAKE_DONE;
+	return SC_OK;
+}
+
+/* Has libfcgi read the parameters. */
+static enum sc_status feed_request(struct sc_fcgi *f, struct sc_err *err)
+{
+	sc_buf_reset(&f->fed);
+	sc_intake_write(&f->intake, &f->fed);
+	f->request.ipcFd = f->feed[0];
 	/* So that the FCGX_Finish_r inside does not close it. */
 	f->request.keepConnection = 1;
-	if (check_begin(fd, err) != SC_OK)
+	if (send(f->feed[1], f->fed.data, f->fed.len, MSG_NOSIGNAL) ==
+		    (ssize_t)f->fed.len &&
+	    FCGX_Accept_r(&f->request) == 0)
+		return SC_OK;
+	f->feed[0] = f->request.ipcFd;
+	if (open_feed(f, err) != SC_OK)
 		return err->status;
-	/* On failure libfcgi has closed the connection, ipcFd says so. A connection that
-	 * ends between two parameters is no failure to it; the stream knows. */
-	if (FCGX_Accept_r(&f->request) < 0 || FCGX_GetError(f->request.in) != 0)
-		return sc_fail(err, SC_UNAVAILABLE, "connection: no complete request");
-	f->request.keepConnection = 0;
-	if (f->request.role != FCGI_RESPONDER_ROLE)
-		return sc_fail(err, SC_UNAVAILABLE,
-			       "connection: wants a role that is not "
-			       "responder");
-	return SC_OK;
+	return sc_fail(err, SC_UNAVAILABLE, "connection: no complete request");
 }
 
 static const char *find_param(const struct sc_fcgi *f, const char *name)
@@ -137,11 +239,13 @@ static bool is_peer_gone(const struct sc_request *rq)
 {
 	const struct sc_fcgi *f = rq->transport;
 	unsigned char next[2] = { 0, 0 };
-	ssize_t n = recv(f->request.ipcFd, next, sizeof(next), MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n =
+		f->aborted ? 0 : recv(f->fd, next, sizeof(next), MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno != EAGAIN && errno != EINTR;
-	return n == 0 || (n == 2 && next[0] == FCGI_VERSION && next[1] == FCGI_ABORT);
+	return n == 0 ||
+	       (n == 2 && next[0] == SC_FCGI_VERSION && next[1] == SC_FCGI_ABORT);
 }
 
 /* The signals that stop a worker are blocked and stay pending until its loop takes them.
@@ -166,59 +270,70 @@ static enum sc_status refuse(struct sc_response *rs, int status, const char *det
 	return sc_fail(err, SC_INVALID, "request refused: %d %s", status, detail);
 }
 
+static enum sc_status refuse_large(struct sc_response *rs, struct sc_err *err)
+{
+	return refuse(rs, 431, "The request's headers are too many or too large.", err);
+}
+
 static enum sc_status check_params(const struct sc_fcgi *f, struct sc_response *rs,
 				   struct sc_err *err)
 {
 	const char *uri = find_param(f, "REQUEST_URI");
 	size_t bytes = 0;
-	int n = 0;
 
-	for (char **p = f->request.envp; *p; p++, n++)
+	for (char **p = f->request.envp; *p; p++)
 		bytes += strlen(*p);
 	if (uri && strlen(uri) > SC_TARGET_MAX)
 		return refuse(rs, 414, "The address is longer than 8192 bytes.", err);
-	if (n > SC_FCGI_PARAMS_MAX || bytes > SC_FCGI_PARAMS_BYTES_MAX)
-		return refuse(rs, 431, "The request's headers are too many or too large.",
-			      err);
+	if (bytes > SC_FCGI_PARAMS_BYTES_MAX)
+		return refuse_large(rs, err);
 	if (!uri || !*uri)
 		return refuse(rs, 400, "The web server did not pass REQUEST_URI.", err);
 	return SC_OK;
 }
 
-/* Reads the body: as long as CONTENT_LENGTH says, or the request is refused. */
-static enum sc_status read_body(struct sc_fcgi *f, struct sc_bytes *out,
-				struct sc_response *rs, struct sc_err *err)
+/* Takes the parameters in and lets libfcgi have those that it can make strings of. */
+static enum sc_status read_params(struct sc_fcgi *f, struct sc_patience *p,
+				  struct sc_response *rs, struct sc_err *err)
+{
+	enum sc_params_check check = SC_PARAMS_GOOD;
+
+	if (take_stage(f, SC_INTAKE_PARAMS, p, err) != SC_OK)
+		return err->status;
+	check = sc_intake_check(&f->intake);
+	if (check == SC_PARAMS_MANY)
+		return refuse_large(rs, err);
+	if (check == SC_PARAMS_WRONG)
+		return refuse(rs, 400, "The web server passed a parameter that is none.",
+			      err);
+	if (feed_request(f, err) != SC_OK)
+		return err->status;
+	return check_params(f, rs, err);
+}
+
+/* Takes the body in: as long as CONTENT_LENGTH says, or the request is refused. */
+static enum sc_status read_body(struct sc_fcgi *f, struct sc_patience *p,
+				struct sc_bytes *out, struct sc_response *rs,
+				struct sc_err *err)
 {
 	const char *text = param_or_empty(f, "CONTENT_LENGTH");
 	uint64_t length = 0;
-	char *body = NULL;
-	int n = 0;
 
 	if (*text && !sc_parse_u64(sc_bytes_str(text), INT64_MAX, &length))
 		return refuse(rs, 400, "CONTENT_LENGTH is not a number.", err);
 	if (length > SC_FCGI_BODY_MAX)
 		return refuse(rs, 413, "The request's body is larger than 65536 bytes.",
 			      err);
-	body = sc_arena_alloc(f->arena, (size_t)length + 1);
-	/* One byte more than promised: that is how too much shows, and the end is seen.
-	 */
-	n = FCGX_GetStr(body, (int)length + 1, f->request.in);
-	if (FCGX_GetError(f->request.in) != 0)
-		return sc_fail(err, SC_UNAVAILABLE, "connection: the body did not come");
-	f->drained = n <= (int)length;
-	if ((uint64_t)n != length)
+	if (take_stage(f, SC_INTAKE_BODY, p, err) != SC_OK)
+		return err->status;
+	if (!f->drained || f->intake.body.len != length)
 		return refuse(rs, 400, "The body's length is not CONTENT_LENGTH.", err);
-	*out = sc_bytes_of(body, (size_t)length);
+	*out = sc_buf_bytes(&f->intake.body);
 	return SC_OK;
 }
 
-enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
-			    struct sc_response *rs, struct sc_err *err)
+static void describe(struct sc_fcgi *f, struct sc_request *rq)
 {
-	f->drained = f->answered = false;
-	*rq = (struct sc_request){ .transport = f, .arena = f->arena };
-	if (accept_request(f, fd, err) != SC_OK)
-		return err->status;
 	rq->method_text = param_or_empty(f, "REQUEST_METHOD");
 	rq->method = sc_method_parse(rq->method_text);
 	rq->uri = param_or_empty(f, "REQUEST_URI");
@@ -228,41 +343,55 @@ enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
 	rq->header = get_header;
 	rq->peer_gone = is_peer_gone;
 	rq->closing = is_closing;
-	if (check_params(f, rs, err) != SC_OK)
-		return err->status;
-	return read_body(f, &rq->body, rs, err);
 }
 
-static void put_header(unsigned char *at, int type, int id, size_t length)
+enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
+			    struct sc_response *rs, struct sc_err *err)
 {
-	at[0] = FCGI_VERSION;
-	at[1] = (unsigned char)type;
-	at[2] = (unsigned char)(id >> 8);
-	at[3] = (unsigned char)id;
-	at[4] = (unsigned char)(length >> 8);
-	at[5] = (unsigned char)length;
-	at[6] = at[7] = 0;
+	struct sc_patience p = sc_patience_begin(sc_mono_us());
+	enum sc_status s = SC_OK;
+
+	f->fd = fd;
+	f->drained = f->aborted = f->answered = false;
+	sc_intake_reset(&f->intake);
+	set_timeouts(fd);
+	*rq = (struct sc_request){ .transport = f, .arena = f->arena };
+	s = read_params(f, &p, rs, err);
+	describe(f, rq);
+	return s == SC_OK ? read_body(f, &p, &rq->body, rs, err) : s;
 }
 
-/* All of iov, over as many calls as the kernel wants; the socket has a time-out. */
-static enum sc_status send_all(int fd, struct iovec *iov, size_t n, struct sc_err *err)
+/* Drops the first n bytes of iov. */
+static struct iovec *skip(struct iovec *iov, size_t *left, size_t n)
 {
+	for (; *left > 0 && n >= iov->iov_len; iov++, (*left)--)
+		n -= iov->iov_len;
+	if (*left > 0) {
+		iov->iov_base = (char *)iov->iov_base + n;
+		iov->iov_len -= n;
+	}
+	return iov;
+}
+
+/* All of iov, over as many calls as the kernel and the web server want. What there is
+ * room for goes at once; only then is it waited, so that a wait that took nothing shows.
+ */
+static enum sc_status send_all(struct sc_fcgi *f, struct iovec *iov, size_t n,
+			       struct sc_patience *p, struct sc_err *err)
+{
+	int wait = MSG_DONTWAIT;
+
 	while (n > 0) {
 		struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
-		ssize_t sent = sendmsg(fd, &m, MSG_NOSIGNAL);
+		ssize_t sent = sendmsg(f->fd, &m, MSG_NOSIGNAL | wait);
+		size_t moved = sent > 0 ? (size_t)sent : 0;
 
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0)
-			return sc_fail(err, SC_UNAVAILABLE, "reply: %s",
-				       errno == EAGAIN ? "not taken in time"
-						       : strerror(errno));
-		for (; n > 0 && (size_t)sent >= iov->iov_len; iov++, n--)
-			sent -= (ssize_t)iov->iov_len;
-		if (n > 0) {
-			iov->iov_base = (char *)iov->iov_base + sent;
-			iov->iov_len -= (size_t)sent;
-		}
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return sc_fail(err, SC_UNAVAILABLE, "reply: %s", strerror(errno));
+		iov = skip(iov, &n, moved);
+		if (n > 0 && (moved > 0 || !wait) && !bear(f, p, moved, "took"))
+			return sc_fail(err, SC_TIMEOUT, "reply: not taken in time");
+		wait = moved > 0 ? MSG_DONTWAIT : 0;
 	}
 	return SC_OK;
 }
@@ -272,10 +401,11 @@ struct reply {
 	struct sc_bytes part[2];
 };
 
-/* Moves up to RECORD_MAX bytes of the reply into two vectors; returns their sum. */
+/* Moves up to SC_FCGI_RECORD_MAX bytes of the reply into two vectors; returns their sum.
+ */
 static size_t take_parts(struct reply *r, struct iovec iov[2])
 {
-	size_t room = RECORD_MAX;
+	size_t room = SC_FCGI_RECORD_MAX;
 
 	for (int i = 0; i < 2; i++) {
 		size_t n = r->part[i].len < room ? r->part[i].len : room;
@@ -286,17 +416,18 @@ static size_t take_parts(struct reply *r, struct iovec iov[2])
 			r->part[i] = sc_bytes_of(r->part[i].data + n, r->part[i].len - n);
 		room -= n;
 	}
-	return RECORD_MAX - room;
+	return SC_FCGI_RECORD_MAX - room;
 }
 
 enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
 			     const struct sc_response *rs, struct sc_err *err)
 {
-	int id = f->request.requestId;
+	int id = f->intake.id;
 	bool bodiless = rq->method == SC_HEAD || rs->status == 204 || rs->status == 304;
 	struct reply reply = { { { NULL, 0 }, { NULL, 0 } } };
-	unsigned char first[FCGI_HEADER_BYTES];
-	unsigned char last[2 * FCGI_HEADER_BYTES + FCGI_HEADER_BYTES] = { 0 };
+	unsigned char first[SC_FCGI_HEADER_BYTES];
+	unsigned char last[3 * SC_FCGI_HEADER_BYTES] = { 0 };
+	struct sc_patience p = sc_patience_begin(sc_mono_us());
 	bool more = true;
 
 	sc_buf_reset(&f->head);
@@ -305,15 +436,17 @@ enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
 	if (!bodiless)
 		reply.part[1] = sc_buf_bytes(&rs->body);
 	/* The end of STDOUT, and END_REQUEST with status 0, "request complete". */
-	put_header(last, FCGI_STDOUT, id, 0);
-	put_header(last + FCGI_HEADER_BYTES, FCGI_END, id, FCGI_HEADER_BYTES);
+	sc_fcgi_put_header(last, SC_FCGI_STDOUT, id, 0);
+	sc_fcgi_put_header(last + SC_FCGI_HEADER_BYTES, SC_FCGI_END, id,
+			   SC_FCGI_HEADER_BYTES);
 	while (more) {
 		struct iovec iov[4] = { { first, sizeof(first) } };
 
-		put_header(first, FCGI_STDOUT, id, take_parts(&reply, iov + 1));
+		sc_fcgi_put_header(first, SC_FCGI_STDOUT, id,
+				   take_parts(&reply, iov + 1));
 		more = reply.part[0].len + reply.part[1].len > 0;
 		iov[3] = (struct iovec){ last, more ? 0 : sizeof(last) };
-		if (send_all(f->request.ipcFd, iov, 4, err) != SC_OK)
+		if (send_all(f, iov, 4, &p, err) != SC_OK)
 			return err->status;
 	}
 	f->answered = true;
@@ -321,27 +454,24 @@ enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
 }
 
 /* Closing with unread bytes would reset the connection and lose the reply on its way. */
-static void linger(int fd)
+static void linger(const struct sc_fcgi *f)
 {
 	int64_t end_us = sc_mono_us() + LINGER_US;
 	char sink[16384];
 
-	if (shutdown(fd, SHUT_WR) < 0)
+	if (shutdown(f->fd, SHUT_WR) < 0)
 		return;
-	while (sc_mono_us() < end_us && recv(fd, sink, sizeof(sink), 0) > 0)
+	while (sc_mono_us() < end_us && recv(f->fd, sink, sizeof(sink), 0) > 0)
 		;
 }
 
 void sc_fcgi_end(struct sc_fcgi *f)
 {
-	int fd = f->request.ipcFd;
-
-	if (fd >= 0 && f->answered && !f->drained)
-		linger(fd);
+	if (f->answered && !f->drained)
+		linger(f);
 	FCGX_Free(&f->request, 0); /* frees without writing */
 	f->request.envp = NULL;
 	f->request.ipcFd = -1;
-	if (fd >= 0)
-		(void)close(fd);
+	sc_close_fd(&f->fd);
 	sc_arena_reset(f->arena);
 }

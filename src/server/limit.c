@@ -4,8 +4,12 @@
  */
 #include "limit.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#include "slidecache/parse.h"
 
 #define MIB	     ((rlim_t)1 << 20)
 #define MEMORY_BASE  (512 * MIB)
@@ -19,7 +23,6 @@ static void limit(rlim_t bytes)
 {
 	struct rlimit now = { 0, 0 };
 
-	bytes = bytes < MEMORY_MIN ? MEMORY_MIN : bytes;
 	(void)getrlimit(RLIMIT_DATA, &now);
 	now.rlim_cur = bytes < now.rlim_max ? bytes : now.rlim_max;
 #ifndef __SANITIZE_ADDRESS__ /* its shadow memory counts */
@@ -27,9 +30,46 @@ static void limit(rlim_t bytes)
 #endif
 }
 
+static rlim_t at_least(rlim_t bytes)
+{
+	return bytes < MEMORY_MIN ? MEMORY_MIN : bytes;
+}
+
 void sc_limit_worker(const struct sc_conf *conf)
 {
-	limit(MEMORY_BASE + (rlim_t)conf->slides.max_open * MEMORY_SLIDE);
+	rlim_t bytes = MEMORY_BASE + (rlim_t)conf->slides.max_open * MEMORY_SLIDE;
+
+	limit(conf->max_mem_mb_per_worker ? (rlim_t)conf->max_mem_mb_per_worker * MIB
+					  : at_least(bytes));
+}
+
+/* What the kernel counts for RLIMIT_DATA: the sixth number of that file, in pages. */
+static rlim_t data_bytes(void)
+{
+	SC_AUTO_FD fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char text[128];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	const char *at = text;
+	uint64_t pages = 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (int i = 0; i < 5; i++)
+		at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' ');
+	if (!sc_parse_u64(sc_bytes_of(at, strcspn(at, " ")), INT64_MAX, &pages))
+		return 0;
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+bool sc_limit_is_near(int64_t *used_mib, int64_t *limit_mib)
+{
+	struct rlimit now = { 0, 0 };
+	rlim_t used = data_bytes();
+
+	if (getrlimit(RLIMIT_DATA, &now) < 0 || now.rlim_cur == RLIM_INFINITY)
+		return false;
+	*used_mib = (int64_t)(used / MIB);
+	*limit_mib = (int64_t)(now.rlim_cur / MIB);
+	return used / 3 > now.rlim_cur / 4;
 }
 
 static rlim_t threads_of(const struct sc_conf *conf)
@@ -44,5 +84,5 @@ static rlim_t threads_of(const struct sc_conf *conf)
 
 void sc_limit_warmer(const struct sc_conf *conf)
 {
-	limit(MEMORY_BASE + threads_of(conf) * MEMORY_THREAD);
+	limit(at_least(MEMORY_BASE + threads_of(conf) * MEMORY_THREAD));
 }

@@ -13,5 +13,8 @@
 void sc_limit_worker(const struct sc_conf *conf);
 /* The same for one that renders with threads, each with the slide open. */
 void sc_limit_warmer(const struct sc_conf *conf);
+/* Whether this process has three quarters of what sc_limit_worker gave it: better to end
+ * in order than to fail in the middle of a request. */
+bool sc_limit_is_near(int64_t *used_mib, int64_t *limit_mib);
 
 #endif

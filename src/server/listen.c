@@ -21,7 +21,6 @@
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
-#define BACKLOG		 4096 /* the kernel caps it at net.core.somaxconn */
 #define SYSTEMD_FIRST_FD 3
 #define FD_MAX		 1023
 #define TEMPORARY	 ".new"
@@ -183,7 +182,8 @@ static enum sc_status bind_unix(int fd, const char *path, const struct sc_conf *
 	if (bound < 0)
 		return fail_system(err, path);
 	set_group(name, conf->socket_group);
-	if (listen(fd, BACKLOG) == 0 && chmod(name, mode) == 0 && rename(name, path) == 0)
+	if (listen(fd, SC_CONF_BACKLOG) == 0 && chmod(name, mode) == 0 &&
+	    rename(name, path) == 0)
 		return SC_OK;
 	(void)fail_system(err, path);
 	(void)unlink(name);
@@ -221,7 +221,8 @@ static int bind_tcp(const struct addrinfo *ai)
 	if (fd < 0)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+	    listen(fd, SC_CONF_BACKLOG) == 0)
 		return fd;
 	saved = errno;
 	(void)close(fd);
@@ -318,6 +319,7 @@ static enum sc_status adopt_systemd(struct sc_listener *out, struct sc_err *err)
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_FDNAMES");
+	out->outlives_us = true;
 	return adopt(SYSTEMD_FIRST_FD, out, err);
 }
 

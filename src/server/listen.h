@@ -27,14 +27,15 @@ SC_MUST enum sc_status sc_listen_parse(const char *text, struct sc_listen_addres
 
 struct sc_listener {
 	int fd;
-	bool is_unix; /* peers have credentials */
+	bool is_unix;	  /* peers have credentials */
+	bool outlives_us; /* systemd's: who waits in its queue is the next start's */
 	char path[sizeof(
 		((struct sockaddr_un *)0)->sun_path)]; /* ours to remove, or "" */
 	struct sc_pidlock lock;			       /* of path */
 };
 #define SC_LISTENER_INIT                                                                 \
 	{                                                                                \
-		-1, false, "", SC_PIDLOCK_INIT                                           \
+		-1, false, false, "", SC_PIDLOCK_INIT                                    \
 	}
 
 /* SC_UNAVAILABLE: somebody else listens there, or the system says no. Never takes a

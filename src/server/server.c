@@ -9,41 +9,27 @@
 #include "server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folders.h"
 #include "pool.h"
 #include "slidecache/access.h"
-#include "slidecache/app.h"
+#include "slidecache/descriptors.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 #include "stores.h"
-#include "upkeep.h"
 #include "user.h"
 
 /* What the master holds; released in one place. */
 struct server {
-	const struct sc_conf *conf;
+	const struct sc_conf *conf; /* of the start: until the pool runs */
 	struct sc_user user;
 	struct sc_pidlock lock; /* of state_dir */
 	struct sc_listener listener;
-	uid_t *peers;
-	size_t npeers;
-	struct sc_upkeep *upkeep;
+	struct sc_settings *settings;
 };
-
-static enum sc_status open_log(const struct sc_conf *conf, struct sc_err *err)
-{
-	static const char *const names[] = { "error", "warning", "info", "debug" };
-	int level = SC_LOG_INFO;
-
-	for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++)
-		if (strcmp(conf->log.level, names[i]) == 0)
-			level = i;
-	return sc_log_open(conf->log.target, (enum sc_log_level)level, err);
-}
 
 /* Makes the last folder of the path only: more would hide a mistake in it. */
 static enum sc_status make_dir(const char *name, const char *path,
@@ -63,28 +49,6 @@ static enum sc_status make_dir(const char *name, const char *path,
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s is not a directory", name,
 			       path);
-	return SC_OK;
-}
-
-/* As who we stay: a folder that only root can use would fail in every worker. */
-static enum sc_status check_access(const struct sc_conf *conf, struct sc_err *err)
-{
-	const struct {
-		const char *name, *path;
-		int mode;
-	} dirs[] = {
-		{ "slides.root", conf->slides.root, R_OK | X_OK },
-		{ "state_dir", conf->state_dir, R_OK | W_OK | X_OK },
-		{ "cache_dir", conf->cache_dir, R_OK | W_OK | X_OK },
-	};
-
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		SC_AUTO_FD fd = open(dirs[i].path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0 || access(dirs[i].path, dirs[i].mode) < 0)
-			return sc_fail(err, SC_UNAVAILABLE, "%s: %.150s: %s",
-				       dirs[i].name, dirs[i].path, strerror(errno));
-	}
 	return SC_OK;
 }
 
@@ -138,80 +102,108 @@ static enum sc_status acquire(struct server *s, struct sc_err *err)
 	if (s->user.uid != geteuid()) {
 		sc_pidlock_give(&s->lock, s->user.uid, s->user.gid);
 		sc_pidlock_give(&s->listener.lock, s->user.uid, s->user.gid);
+		sc_log_give(s->user.uid, s->user.gid);
 	}
 	return SC_OK;
 }
 
-/* As who we stay. */
-static enum sc_status prepare(struct server *s, struct sc_err *err)
+enum sc_status sc_server_check_access(const struct sc_conf *conf, struct sc_err *err)
 {
-	SC_AUTO_BUF metrics = SC_BUF_INIT;
-
-	sc_buf_printf(&metrics, "%s/metrics", s->conf->state_dir);
-	if (sc_user_become(&s->user, err) != SC_OK ||
-	    check_access(s->conf, err) != SC_OK || check_options(s->conf, err) != SC_OK ||
-	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK)
+	if (sc_folders_check(conf, err) != SC_OK || sc_stores_check(conf, err) != SC_OK)
 		return err->status;
-	sc_user_peers(s->conf, &s->peers, &s->npeers);
-	if (sc_stores_check(s->conf, err) != SC_OK ||
-	    sc_upkeep_new(s->conf, &s->upkeep, err) != SC_OK)
-		return err->status;
-	sc_upkeep_start(s->upkeep);
 	return SC_OK;
 }
 
-static enum sc_status run_pool(struct server *s, struct sc_err *err)
+/* As who we stay. Takes conf. */
+static enum sc_status prepare(struct server *s, struct sc_conf *conf, struct sc_err *err)
+{
+	SC_AUTO_BUF metrics = SC_BUF_INIT;
+
+	sc_buf_printf(&metrics, "%s/metrics", conf->state_dir);
+	if (sc_settings_new(conf, &s->settings, err) != SC_OK ||
+	    sc_folders_check(conf, err) != SC_OK || check_options(conf, err) != SC_OK ||
+	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK ||
+	    sc_stores_check(conf, err) != SC_OK)
+		return err->status;
+	sc_upkeep_start(s->settings->upkeep);
+	return SC_OK;
+}
+
+static enum sc_status run_pool(struct server *s, const struct sc_conf_overrides *how,
+			       struct sc_err *err)
 {
 	const struct sc_pool_options o = {
-		.conf = s->conf,
+		.how = how,
 		.listener = &s->listener,
 		.state_lock = &s->lock,
-		.peers = s->peers,
-		.npeers = s->npeers,
-		.upkeep = s->upkeep,
 	};
-	enum sc_status status = sc_pool_run(&o, err);
+	enum sc_status status = sc_pool_run(&o, &s->settings, err);
 
-	sc_stores_sync(s->conf);
+	sc_stores_sync(s->settings->conf);
 	return status;
 }
 
-enum sc_status sc_server_run(const struct sc_conf *conf, struct sc_err *err)
+/* Takes conf. */
+static enum sc_status run_as_user(struct server *s, struct sc_conf *conf,
+				  const struct sc_conf_overrides *how, struct sc_err *err)
+{
+	if (prepare(s, conf, err) != SC_OK)
+		return err->status;
+	return run_pool(s, how, err);
+}
+
+enum sc_status sc_server_run(struct sc_conf *conf, const struct sc_conf_overrides *how,
+			     struct sc_err *err)
 {
 	struct server s = { .conf = conf,
 			    .lock = SC_PIDLOCK_INIT,
 			    .listener = SC_LISTENER_INIT };
+	enum sc_status status = SC_OK;
 
 	sc_pool_block_signals();
-	if (open_log(conf, err) == SC_OK && acquire(&s, err) == SC_OK &&
-	    prepare(&s, err) == SC_OK)
-		err->status = run_pool(&s, err);
+	status = sc_settings_open_log(conf, err);
+	if (status == SC_OK)
+		status = acquire(&s, err);
+	if (status == SC_OK)
+		status = sc_user_become(&s.user, err);
+	if (status == SC_OK)
+		status = run_as_user(&s, conf, how, err);
+	else
+		sc_conf_free(conf);
 	sc_listener_close(&s.listener);
 	sc_pidlock_drop(&s.lock);
 	sc_user_release(&s.user);
-	sc_upkeep_free(s.upkeep);
-	free(s.peers);
-	return err->status;
+	sc_settings_free(s.settings);
+	return status;
 }
 
-int sc_server_main(int argc, char **argv)
+static int run_program(int argc, char **argv)
 {
 	static const int codes[] = {
 		[SC_EXIT_OK] = 0, [SC_EXIT_FAILED] = 1, [SC_EXIT_USAGE] = 2
 	};
+	struct sc_conf_overrides how = { 0 };
 	struct sc_conf *conf = NULL;
-	enum sc_action then = sc_command_line(argc, argv, &conf);
+	enum sc_action then = sc_command_line(argc, argv, &how, &conf);
 	struct sc_err err = { SC_OK, "" };
-	int code = 0;
+	int code = then == SC_RUN ? 0 : codes[then];
 
-	if (then != SC_RUN)
-		return codes[then];
-	if (sc_server_run(conf, &err) == SC_OK) {
+	if (then == SC_RUN && sc_server_run(conf, &how, &err) == SC_OK) {
 		sc_log_info("stopped");
-	} else {
+	} else if (then == SC_RUN) {
 		sc_log_error("slidecached: %s", err.text);
 		code = 1;
 	}
-	sc_conf_free(conf);
+	sc_conf_overrides_release(&how);
 	return code;
+}
+
+int sc_server_main(int argc, char **argv)
+{
+	struct sc_err err = { SC_OK, "" };
+
+	if (sc_descriptors_fill(&err) == SC_OK)
+		return run_program(argc, argv);
+	sc_log_error("slidecached: %s", err.text);
+	return 1;
 }

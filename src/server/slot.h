@@ -33,4 +33,9 @@ struct sc_slot {
 	struct sc_mark mark;
 };
 
+/* What the master says to all; it never reads it. */
+struct sc_control {
+	_Alignas(64) _Atomic int64_t stop_us; /* when the stop began; 0 while running */
+};
+
 #endif

@@ -10,9 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "slidecache/log.h"
-
-#define NICENESS 10
+#define NICENESS      10
+#define FORK_RETRY_US INT64_C(1000000)
 
 void sc_task_init(struct sc_task *t, const char *name, int64_t every_us, int64_t due_us)
 {
@@ -33,6 +32,26 @@ void sc_task_started(struct sc_task *t, pid_t pid)
 {
 	t->pid = pid;
 	t->due_us = INT64_MAX;
+	t->kill_us = 0;
+}
+
+void sc_task_told(struct sc_task *t, int64_t now_us)
+{
+	if (t->pid && !sc_task_was_told(t))
+		t->kill_us = now_us + SC_TASK_END_US;
+}
+
+bool sc_task_was_told(const struct sc_task *t)
+{
+	return t->kill_us != 0;
+}
+
+bool sc_task_kill_due(struct sc_task *t, int64_t now_us)
+{
+	if (!t->pid || !sc_task_was_told(t) || now_us < t->kill_us)
+		return false;
+	t->kill_us = INT64_MAX;
+	return true;
 }
 
 static int64_t after_interval(const struct sc_task *t, int64_t now_us)
@@ -51,10 +70,30 @@ void sc_task_ended(struct sc_task *t, int status, int64_t now_us)
 {
 	bool asked = t->due_us != INT64_MAX;
 
-	if (WIFSIGNALED(status))
-		sc_log_error("%s: ended by signal %d", t->name, WTERMSIG(status));
 	t->pid = 0;
+	t->kill_us = 0;
 	t->due_us = asked ? now_us : next_us(t, status, now_us);
+}
+
+void sc_task_not_forked(struct sc_task *t, int64_t now_us)
+{
+	t->due_us = now_us + FORK_RETRY_US;
+}
+
+void sc_task_change(struct sc_task *t, int64_t every_us, int64_t due_us)
+{
+	t->every_us = every_us;
+	t->due_us = due_us;
+}
+
+/* Before they are let through: what came meanwhile is forgotten, too. */
+static void ignore_strays(void)
+{
+	static const int strays[] = { SIGHUP, SIGUSR1, SIGUSR2 };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < sizeof(strays) / sizeof(strays[0]); i++)
+		(void)sigaction(strays[i], &ignore, NULL);
 }
 
 bool sc_task_begin(pid_t master)
@@ -64,6 +103,7 @@ bool sc_task_begin(pid_t master)
 	(void)sigemptyset(&none);
 	(void)prctl(PR_SET_NAME, SC_TASK_NAME);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	ignore_strays();
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setpriority(PRIO_PROCESS, 0, NICENESS);
 	return getppid() == master;

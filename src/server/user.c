@@ -12,21 +12,42 @@
 
 #include "slidecache/log.h"
 
+/* Not root, and given a socket: a web server started us, as whom it likes. */
+static bool is_chosen_for_us(const struct sc_conf *conf)
+{
+	return geteuid() != 0 && strncmp(conf->listen, "fd:", 3) == 0;
+}
+
+static enum sc_status check(const char *user, const struct passwd *pw, struct sc_err *err)
+{
+	if (!pw)
+		return sc_fail(err, SC_INVALID, "user: there is no user %.60s", user);
+	if (geteuid() != 0 && pw->pw_uid != geteuid())
+		return sc_fail(err, SC_INVALID,
+			       "user: only root can become %.60s; start as root, or set "
+			       "user to null",
+			       user);
+	return SC_OK;
+}
+
 enum sc_status sc_user_find(const struct sc_conf *conf, struct sc_user *out,
 			    struct sc_err *err)
 {
 	const struct passwd *pw = *conf->user ? getpwnam(conf->user) : NULL;
 
-	if (*conf->user && !pw)
-		return sc_fail(err, SC_INVALID, "user: there is no user %.60s",
-			       conf->user);
-	if (pw && geteuid() != 0 && pw->pw_uid != geteuid())
-		return sc_fail(err, SC_INVALID,
-			       "user: only root can become %.60s; start as root, or set "
-			       "user to null",
-			       conf->user);
-	*out = (struct sc_user){ sc_strdup(conf->user), pw ? pw->pw_uid : geteuid(),
-				 pw ? pw->pw_gid : getegid() };
+	*out = (struct sc_user){ sc_strdup(""), geteuid(), getegid() };
+	if (!*conf->user || (pw && pw->pw_uid == geteuid() && geteuid() != 0))
+		return SC_OK;
+	if (is_chosen_for_us(conf)) {
+		sc_log_info("user: %s does not count: whoever made the socket started "
+			    "this as uid %u",
+			    conf->user, (unsigned)geteuid());
+		return SC_OK;
+	}
+	if (check(conf->user, pw, err) != SC_OK)
+		return err->status;
+	free(out->name);
+	*out = (struct sc_user){ sc_strdup(conf->user), pw->pw_uid, pw->pw_gid };
 	return SC_OK;
 }
 

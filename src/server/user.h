@@ -16,7 +16,9 @@ struct sc_user {
 	gid_t gid;
 };
 
-/* conf->user; SC_INVALID when there is none of that name. */
+/* conf->user; SC_INVALID when there is none of that name, or we cannot become it. When we
+ * are not root and were given the socket (listen is fd:N), whoever started us chose the
+ * user, and conf->user does not count. */
 SC_MUST enum sc_status sc_user_find(const struct sc_conf *conf, struct sc_user *out,
 				    struct sc_err *err);
 void sc_user_release(struct sc_user *u);

@@ -21,7 +21,7 @@
 #include "slidecache/log.h"
 #include "warmer_report.h"
 
-#define WAIT_MS	 5000
+#define WAIT_MS	 3000
 #define RETRY_US (5 * SC_US_PER_S) /* the table is out of reach */
 #define STOP_S	 3
 #define MIB	 1048576.0
@@ -151,6 +151,7 @@ static void run_job(const struct sc_conf *conf, struct sc_jobs *jobs, struct sc_
 /* A thread that nobody waited for may have given back its memory since the last look. */
 static void wait_for_jobs(struct sc_jobs *jobs)
 {
+	sc_log_follow();
 	(void)malloc_trim(0);
 	sc_jobs_wait(jobs, WAIT_MS);
 }
@@ -166,6 +167,7 @@ static void loop(const struct sc_conf *conf, struct sc_jobs *jobs)
 		enum sc_status status = sc_jobs_take(jobs, &job, &err);
 		if (status == SC_OK)
 			run_job(conf, jobs, &job);
+		sc_mark_clear();
 		busy = 0;
 		if (stopping)
 			return;
@@ -195,7 +197,7 @@ static struct sc_jobs *open_jobs(const struct sc_conf *conf)
 	return jobs;
 }
 
-_Noreturn void sc_warmer_run(const struct sc_conf *conf)
+_Noreturn void sc_warmer_run(const struct sc_conf *conf, struct sc_mark *mark)
 {
 	struct sc_jobs *jobs = NULL;
 
@@ -203,6 +205,7 @@ _Noreturn void sc_warmer_run(const struct sc_conf *conf)
 	/* What is free at the end of an arena that threads have is never given back. */
 	(void)mallopt(M_ARENA_MAX, 1);
 	take_signals();
+	sc_mark_at(mark);
 	sc_limit_warmer(conf);
 	jobs = open_jobs(conf);
 	loop(conf, jobs);

@@ -7,12 +7,13 @@
 #define SC_SERVER_WARMER_H
 
 #include "slidecache/conf.h"
+#include "slidecache/quarantine.h"
 
 #define SC_WARMERS_MAX 16 /* as the option's row says */
 #define SC_WARMER_NAME "slidecache-warm"
 
 /* In the child: until SIGTERM. A job that runs then is given back at once, and goes on in
- * the next one. */
-_Noreturn void sc_warmer_run(const struct sc_conf *conf);
+ * the next one. mark: where it says what it reads. */
+_Noreturn void sc_warmer_run(const struct sc_conf *conf, struct sc_mark *mark);
 
 #endif

@@ -3,7 +3,8 @@
  * The worker's loop: accept, check the peer, set time-outs, read, answer, close.
  *
  * Signals are blocked for the whole life, so none interrupts a request while the master
- * lives (SIGALRM says that it does not, see outlive_master); the two that stop a worker
+ * lives (SIGALRM says that it does not, see outlive_master), but for the nudge, which is
+ * sent when a web server takes its time (nudge.c); those that end a worker
  * come through a signalfd that epoll watches beside the listener. (ppoll and epoll_pwait
  * with an open mask deliver nothing while connections are always ready.) EPOLLEXCLUSIVE
  * wakes one idle worker a connection, where poll would wake them all.
@@ -17,33 +18,42 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "drain.h"
 #include "fcgi.h"
 #include "limit.h"
+#include "nudge.h"
+#include "peer.h"
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
-#define READ_TIMEOUT_S	2 /* without a byte */
-#define WRITE_TIMEOUT_S 1 /* the same; what was taken in part is tried once more */
-#define IDLE_US		(3 * SC_US_PER_S)
-#define DRAIN_US	SC_US_PER_S /* of the queue, once told to stop */
-#define STARVED_US	(SC_US_PER_S / 10)
-#define STARVED_LOG_US	(10 * SC_US_PER_S)
-#define ORPHAN_GRACE_S	2 /* over request_timeout_s */
+#define IDLE_US	       (3 * SC_US_PER_S)
+#define STARVED_US     (SC_US_PER_S / 10)
+#define STARVED_LOG_US (10 * SC_US_PER_S)
+#define CLIENT_GONE    499 /* as mw_error.c has it */
+#define ORPHAN_GRACE_S 2   /* over request_timeout_s */
 
 struct worker {
 	const struct sc_worker_args *args;
 	struct sc_app *app;
 	struct sc_fcgi *fcgi;
 	struct sc_response response; /* its memory is used again */
-	int signals;		     /* signalfd of SIGTERM and SIGINT */
+	int signals;		     /* signalfd of those that end it */
 	int epoll;		     /* of the listener and signals */
 	int64_t idle_us;	     /* when sc_app_idle ran last */
 	int64_t starved_log_us;
+	int64_t requests;     /* had */
+	int64_t requests_max; /* 0: any number */
+};
+
+/* What a worker does next. */
+enum course {
+	GO_ON,
+	RETIRE, /* leave the queue to the others */
+	DRAIN,	/* answer the queue, too: the whole pool stops */
 };
 
 static unsigned orphan_limit_s; /* for the handler below */
@@ -73,12 +83,12 @@ static void follow_master(const struct sc_conf *conf)
 	(void)prctl(PR_SET_PDEATHSIG, SIGALRM);
 }
 
-/* Faults must stay deliverable, and the clock of an orphan; all else waits until the
- * request is over. */
+/* Faults must stay deliverable, the clock of an orphan and the nudge; all else waits
+ * until the request is over. */
 static void block_signals(void)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS,	SIGFPE, SIGILL,
-				      SIGABRT, SIGTRAP, SIGSYS, SIGALRM };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE,	SIGILL,		SIGABRT,
+				      SIGTRAP, SIGSYS, SIGALRM, SC_WORKER_NUDGE };
 	sigset_t mask;
 
 	(void)sigfillset(&mask);
@@ -90,29 +100,28 @@ static void block_signals(void)
 
 static bool is_peer_allowed(const struct sc_worker_args *a, int fd)
 {
-	struct ucred peer = { 0 };
-	socklen_t n = sizeof(peer);
-
-	if (!a->check_peers)
-		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
-		return false;
-	for (size_t i = 0; i < a->npeers; i++)
-		if (a->peers[i] == peer.uid)
-			return true;
-	sc_count(SC_M_PEER_REFUSED, 1);
-	sc_log_warning("connection refused: user %u is not in peer_users",
-		       (unsigned)peer.uid);
-	return false;
+	return !a->check_peers || sc_peer_is_allowed(fd, a->peers, a->npeers);
 }
 
-static void set_timeouts(int fd)
+static void begin_phase(const struct worker *w, enum sc_phase phase, int64_t now_us)
 {
-	struct timeval in = { .tv_sec = READ_TIMEOUT_S };
-	struct timeval out = { .tv_sec = WRITE_TIMEOUT_S };
+	atomic_store_explicit(&w->args->slot->phase_since,
+			      now_us * SC_PHASES + (int64_t)phase, memory_order_release);
+}
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &in, sizeof(in));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &out, sizeof(out));
+static void write_answer(struct worker *w, const struct sc_request *rq)
+{
+	struct sc_err err;
+	enum sc_status s = SC_OK;
+
+	if (w->response.status == CLIENT_GONE)
+		return; /* nobody is there, which was counted */
+	begin_phase(w, SC_PHASE_WRITE, sc_mono_us());
+	s = sc_fcgi_write(w->fcgi, rq, &w->response, &err);
+	if (s == SC_UNAVAILABLE)
+		sc_count(SC_M_PEER_GONE, 1);
+	if (s != SC_OK)
+		sc_log_debug("%s", err.text);
 }
 
 static void answer(struct worker *w, int fd)
@@ -124,31 +133,36 @@ static void answer(struct worker *w, int fd)
 	sc_response_reset(&w->response);
 	s = sc_fcgi_read(w->fcgi, fd, &rq, &w->response, &err);
 	if (s == SC_OK) {
+		begin_phase(w, SC_PHASE_WORK, sc_mono_us());
 		sc_app_handle(w->app, &rq, &w->response);
 	} else {
 		sc_count(SC_M_CONN_ERRORS, 1);
 		sc_log_debug("%s", err.text);
 	}
-	if (s != SC_UNAVAILABLE &&
-	    sc_fcgi_write(w->fcgi, &rq, &w->response, &err) != SC_OK) {
-		sc_count(SC_M_PEER_GONE, 1);
-		sc_log_debug("%s", err.text);
-	}
+	if (s != SC_UNAVAILABLE)
+		write_answer(w, &rq);
 	sc_fcgi_end(w->fcgi);
 }
 
 static void serve(struct worker *w, int fd)
 {
+	struct sc_slot *slot = w->args->slot;
+	int64_t now_us = sc_mono_us();
+
 	/* From here on the master's deadline runs. */
-	atomic_store_explicit(&w->args->slot->busy_since_us, sc_mono_us(),
-			      memory_order_release);
+	atomic_store_explicit(&slot->busy_since_us, now_us, memory_order_release);
+	begin_phase(w, SC_PHASE_READ, now_us);
 	if (is_peer_allowed(w->args, fd)) {
-		set_timeouts(fd);
+		sc_nudge_begin(fd);
 		answer(w, fd);
+		sc_nudge_end();
 	} else {
 		(void)close(fd);
 	}
-	atomic_store_explicit(&w->args->slot->busy_since_us, 0, memory_order_release);
+	sc_mark_clear();
+	atomic_store_explicit(&slot->phase_since, 0, memory_order_release);
+	atomic_store_explicit(&slot->busy_since_us, 0, memory_order_release);
+	w->requests++;
 	sc_app_after(w->app);
 }
 
@@ -157,6 +171,7 @@ static void pause_starved(struct worker *w, int error)
 {
 	int64_t now_us = sc_mono_us();
 
+	sc_count(SC_M_STARVED, 1);
 	if (now_us - w->starved_log_us > STARVED_LOG_US) {
 		sc_log_error("accept: %s; pausing", strerror(error));
 		w->starved_log_us = now_us;
@@ -178,39 +193,106 @@ static bool serve_next(struct worker *w)
 	return false;
 }
 
-static void run_idle(struct worker *w)
+/* Not all workers of a pool at once: up to an eighth fewer. */
+static int64_t limit_requests(int64_t max)
+{
+	uint32_t scattered = (uint32_t)getpid() * UINT32_C(2654435761);
+
+	return max - (int64_t)(scattered >> 8) % (max / 8 + 1);
+}
+
+static bool has_had_its_requests(const struct worker *w)
+{
+	if (w->requests_max == 0 || w->requests < w->requests_max)
+		return false;
+	sc_log_info("worker ends in order: %lld requests (max_requests_per_worker)",
+		    (long long)w->requests);
+	return true;
+}
+
+static bool has_had_its_memory(void)
+{
+	int64_t used_mib = 0;
+	int64_t limit_mib = 0;
+
+	if (!sc_limit_is_near(&used_mib, &limit_mib))
+		return false;
+	sc_log_info("worker ends in order: it has %lld of %lld MiB "
+		    "(max_mem_mb_per_worker)",
+		    (long long)used_mib, (long long)limit_mib);
+	return true;
+}
+
+static enum course run_idle(struct worker *w)
 {
 	int64_t now_us = sc_mono_us();
 
 	if (now_us - w->idle_us < IDLE_US)
-		return;
+		return GO_ON;
 	w->idle_us = now_us;
+	sc_log_follow();
 	sc_app_idle(w->app);
+	return has_had_its_memory() ? RETIRE : GO_ON;
 }
 
-/* Waits for a connection, for IDLE_US at most; false when the worker is to stop. */
-static bool wait_for_work(const struct worker *w)
+static enum course take_signals(const struct worker *w)
+{
+	struct signalfd_siginfo si;
+	enum course course = GO_ON;
+
+	while (course != DRAIN && read(w->signals, &si, sizeof(si)) == sizeof(si))
+		course = si.ssi_signo == SC_WORKER_RETIRE ? RETIRE : DRAIN;
+	return course;
+}
+
+/* Waits for a connection, for IDLE_US at most. */
+static enum course wait_for_work(struct worker *w, bool *is_queued)
 {
 	struct epoll_event events[2];
 	int n = epoll_wait(w->epoll, events, 2, (int)(IDLE_US / 1000));
+	enum course course = GO_ON;
 
-	for (int i = 0; i < n; i++)
+	*is_queued = n <= 0; /* perhaps: nobody may have heard of it */
+	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == w->signals)
-			return false;
-	return true;
+			course = take_signals(w);
+		else
+			*is_queued = true;
+	}
+	return course;
+}
+
+/* One connection. Who was woken for it takes it, whatever else it was told: nobody else
+ * was woken. */
+static enum course turn(struct worker *w)
+{
+	bool is_queued = false;
+	enum course course = wait_for_work(w, &is_queued);
+	enum course idle = GO_ON;
+
+	if (is_queued)
+		(void)serve_next(w);
+	if (course != GO_ON)
+		return course;
+	idle = run_idle(w);
+	return has_had_its_requests(w) ? RETIRE : idle;
 }
 
 static void loop(struct worker *w)
 {
-	int64_t end_us = 0;
+	enum course course = GO_ON;
 
-	while (wait_for_work(w)) {
-		(void)serve_next(w);
-		run_idle(w);
-	}
-	/* Who is in the queue already gets an answer, too. */
-	end_us = sc_mono_us() + DRAIN_US;
-	while (sc_mono_us() < end_us && serve_next(w))
+	while (course == GO_ON)
+		course = turn(w);
+	/* Who ends of itself while the pool stops does its part of that. */
+	if (course == RETIRE)
+		course = take_signals(w);
+	if (course != DRAIN || w->args->keeps_queue)
+		return;
+	sc_drain_begin(w->args->control);
+	while (sc_drain_goes_on() && serve_next(w))
+		;
+	while (sc_drain_turn_away(w->args))
 		;
 }
 
@@ -223,6 +305,21 @@ static enum sc_status watch(struct worker *w, int fd, uint32_t flags, struct sc_
 	return SC_OK;
 }
 
+/* Who is near the limit before the first request would end after it. */
+static enum sc_status check_memory(struct sc_err *err)
+{
+	int64_t used_mib = 0;
+	int64_t limit_mib = 0;
+
+	if (!sc_limit_is_near(&used_mib, &limit_mib))
+		return SC_OK;
+	return sc_fail(
+		err, SC_INVALID,
+		"max_mem_mb_per_worker: %lld MiB are too few, a new worker has %lld "
+		"already",
+		(long long)limit_mib, (long long)used_mib);
+}
+
 static enum sc_status start(struct worker *w, struct sc_err *err)
 {
 	sigset_t stop;
@@ -230,18 +327,25 @@ static enum sc_status start(struct worker *w, struct sc_err *err)
 	(void)sigemptyset(&stop);
 	(void)sigaddset(&stop, SIGTERM);
 	(void)sigaddset(&stop, SIGINT);
+	(void)sigaddset(&stop, SC_WORKER_RETIRE);
 	w->signals = signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK);
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (watch(w, w->signals, 0, err) != SC_OK ||
 	    watch(w, w->args->listener, EPOLLEXCLUSIVE, err) != SC_OK ||
 	    sc_fcgi_open(&w->fcgi, err) != SC_OK)
 		return err->status;
+	sc_fcgi_watch(w->fcgi, w->args->listener);
 	block_signals();
-	return sc_app_open(w->args->conf, SC_APP_SERVE, &w->app, err);
+	if (sc_app_open(w->args->conf, SC_APP_SERVE, &w->app, err) != SC_OK)
+		return err->status;
+	return check_memory(err);
 }
 
-static void say_ready(int fd)
+static void say_ready(const struct sc_worker_args *args)
 {
+	int fd = args->ready;
+
+	atomic_store_explicit(&args->slot->serving, 1, memory_order_release);
 	if (fd >= 0 && write(fd, "", 1) != 1)
 		sc_log_debug("nobody waits for this worker");
 	sc_close_fd(&fd);
@@ -250,7 +354,11 @@ static void say_ready(int fd)
 int sc_worker_run(const struct sc_worker_args *args)
 {
 	struct worker w = {
-		.args = args, .signals = -1, .epoll = -1, .idle_us = sc_mono_us()
+		.args = args,
+		.signals = -1,
+		.epoll = -1,
+		.idle_us = sc_mono_us(),
+		.requests_max = limit_requests(args->conf->max_requests_per_worker),
 	};
 	struct sc_err err = { SC_OK, "" };
 	bool started = false;
@@ -260,12 +368,15 @@ int sc_worker_run(const struct sc_worker_args *args)
 	if (getppid() != args->master)
 		return 0; /* it died before the line above */
 	sc_limit_worker(args->conf);
+	sc_mark_at(&args->slot->mark);
+	sc_nudge_open(args->slot);
 	w.starved_log_us = w.idle_us - 2 * STARVED_LOG_US;
 	sc_response_init(&w.response);
 	started = start(&w, &err) == SC_OK;
 	if (started) {
-		say_ready(args->ready);
+		say_ready(args);
 		loop(&w);
+		atomic_store_explicit(&args->slot->serving, 0, memory_order_release);
 	} else {
 		sc_log_error("worker: %s", err.text);
 	}

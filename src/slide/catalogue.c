@@ -100,10 +100,15 @@ static enum sc_status load(struct sc_catalogue *c, struct sc_err *err)
 {
 	SC_AUTO_IMAGES fresh = SC_IMAGES_INIT;
 	struct sc_images old = c->images;
+	struct stat st;
+	enum sc_status status = sc_images_load(c->path, &fresh, &st, err);
 
-	/* Remembered also when it is damaged: it is not read again at every request. */
-	if (sc_images_load(c->path, &fresh, &c->seen, err) != SC_OK)
-		return err->status;
+	/* Remembered also when it is damaged: it is not read again at every request. What
+	 * could not be read is. */
+	if (status != SC_UNAVAILABLE)
+		c->seen = st;
+	if (status)
+		return status;
 	c->images = fresh;
 	fresh = old;
 	return SC_OK;
@@ -166,6 +171,19 @@ const struct sc_image *sc_catalogue_find(const struct sc_catalogue *c, int64_t i
 const char *sc_image_state_name(enum sc_image_state s)
 {
 	return sc_image_state_names()[s];
+}
+
+bool sc_image_has_file(const struct sc_image *im, const char *file)
+{
+	size_t stem = sc_file_folder_len(im->file) + sc_file_stem_len(im->name);
+	size_t len = strlen(file), name = strlen(im->name);
+
+	if (strcmp(file, im->file) == 0)
+		return true;
+	/* STEM/{z}_{frame}_{NAME}: no other slide has such a name. */
+	return (im->depth > 1 || im->frames > 1) && len > stem + 1 + name &&
+	       strncmp(file, im->file, stem) == 0 && file[stem] == '/' &&
+	       file[len - name - 1] == '_' && strcmp(file + len - name, im->name) == 0;
 }
 
 enum sc_status sc_image_plane_file(const struct sc_image *im, int64_t z, int64_t frame,

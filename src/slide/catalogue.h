@@ -65,6 +65,7 @@ void sc_count_planes(struct sc_slide_root *root, const char *file, int *depth,
 struct sc_probe {
 	bool ok;
 	bool passing; /* not ok, but not the slide's fault: a later probe may differ */
+	bool unknown; /* passing, and nothing was learnt of the slide */
 	char reason[256]; /* when not ok */
 	char vendor[64];
 	int64_t width, height;

@@ -18,6 +18,7 @@
 
 #include "slide/catalogue.h"
 #include "slidecache/clock.h"
+#include "slidecache/file.h"
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
@@ -278,13 +279,32 @@ static enum sc_status read_document(const json_t *doc, struct sc_images *l,
 	return SC_OK;
 }
 
+/* SC_UNAVAILABLE says nothing of what the file holds. */
+static enum sc_status read_json(int fd, off_t size, json_t **doc, struct sc_err *err)
+{
+	SC_AUTO_BUF text = SC_BUF_INIT;
+	json_error_t at;
+	enum sc_status status = sc_file_read(fd, (size_t)size, &text, err);
+
+	if (status == SC_TOO_LARGE)
+		return sc_fail(err, SC_DAMAGED, "catalogue: it grew while it was read");
+	if (status)
+		return sc_fail_in(err, "catalogue");
+	*doc = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
+	if (*doc)
+		return SC_OK;
+	return sc_fail(err,
+		       json_error_code(&at) == json_error_out_of_memory ? SC_UNAVAILABLE
+									: SC_DAMAGED,
+		       "catalogue: line %d, column %d: %s", at.line, at.column, at.text);
+}
+
 enum sc_status sc_images_load(const char *path, struct sc_images *out, struct stat *st,
 			      struct sc_err *err)
 {
 	SC_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	SC_AUTO_IMAGES l = SC_IMAGES_INIT;
 	AUTO_JSON *doc = NULL;
-	json_error_t at;
 
 	*st = (struct stat){ 0 };
 	if (fd < 0 && errno == ENOENT)
@@ -293,11 +313,8 @@ enum sc_status sc_images_load(const char *path, struct sc_images *out, struct st
 		return sc_fail(err, SC_UNAVAILABLE, "catalogue: %s", strerror(errno));
 	if (!S_ISREG(st->st_mode) || st->st_size > FILE_BYTES_MAX)
 		return sc_fail(err, SC_DAMAGED, "catalogue: not a file, or too large");
-	doc = json_loadfd(fd, JSON_REJECT_DUPLICATES, &at);
-	if (!doc)
-		return sc_fail(err, SC_DAMAGED, "catalogue: line %d, column %d: %s",
-			       at.line, at.column, at.text);
-	if (read_document(doc, &l, err) != SC_OK)
+	if (read_json(fd, st->st_size, &doc, err) != SC_OK ||
+	    read_document(doc, &l, err) != SC_OK)
 		return err->status;
 	*out = l;
 	l = (struct sc_images)SC_IMAGES_INIT;

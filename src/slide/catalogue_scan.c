@@ -175,6 +175,11 @@ static enum sc_status probe_image(struct edit *e, struct sc_image *im,
 		return err->status;
 	if (is_known_failure(im, &p))
 		return SC_OK;
+	if (p.unknown && !is_new && im->state == SC_IMAGE_OK) {
+		sc_log_warning("catalogue: %s: left for the next scan: %s", im->file,
+			       p.reason);
+		return SC_OK;
+	}
 	take_probe(e, im, &p);
 	im->identity = p.passing ? no_identity : *id;
 	im->removed = false;

@@ -75,27 +75,27 @@ static bool place(int64_t at, double downsample, uint32_t length, int64_t *out)
 static bool opens(struct sc_fast *f)
 {
 	struct sc_err err;
+	enum sc_status status = SC_OK;
 
-	if (f->opens == UNKNOWN)
-		f->opens = sc_tiff_open(f->fd, f->reduced_only, &f->tiff, &err) == SC_OK
-				   ? YES
-				   : NO;
-	return f->opens == YES;
+	if (f->opens != UNKNOWN)
+		return f->opens == YES;
+	status = sc_tiff_open(f->fd, f->reduced_only, &f->tiff, &err);
+	if (status != SC_UNAVAILABLE) /* which says nothing of the file */
+		f->opens = status == SC_OK ? YES : NO;
+	return status == SC_OK;
 }
 
 static bool find_level(struct sc_fast *f, int level)
 {
 	const struct sc_tiff_directory *d;
 
-	if (!opens(f))
-		return false;
 	d = f->directory[level] = sc_tiff_jpeg_find(f->tiff, &f->levels[level]);
 	return d && (!f->missing_spreads || sc_tiff_whole_before(f->tiff, d));
 }
 
 static bool reads(struct sc_fast *f, int level)
 {
-	if (f->reads[level] == UNKNOWN)
+	if (f->reads[level] == UNKNOWN && opens(f))
 		f->reads[level] = find_level(f, level) ? YES : NO;
 	return f->reads[level] == YES;
 }

@@ -2,28 +2,24 @@
 /*
  * The slide folder and the identity of its files.
  *
- * The kernel resolves every path beneath the folder (openat2, RESOLVE_BENEATH), so no
- * ".." and no symbolic link leads outside, whatever is renamed meanwhile. Error texts
- * never hold a path: they go to clients.
+ * Every path is resolved beneath the folder (beneath.h), so no ".." and no symbolic link
+ * leads outside, whatever is renamed meanwhile. Error texts never hold a path: they go to
+ * clients.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "slide/beneath.h"
 #include "slide/root.h"
 #include "slidecache/clock.h"
 #include "slidecache/hash.h"
-
-/* EAGAIN: something was renamed while the kernel looked, and it asks to try again. */
-#define RENAME_TRIES 64
 
 /*
  * Names whose file was found beneath the root. While a plain stat of the name still says
@@ -99,7 +95,7 @@ const char *sc_file_suffix(const char *file)
 	return dot ? dot + 1 : file + strlen(file);
 }
 
-/* One row an errno of openat2 that a slide's user can do something about. */
+/* One row an errno of sc_beneath_open that a slide's user can do something about. */
 static const struct {
 	int number;
 	enum sc_status status;
@@ -124,21 +120,6 @@ static enum sc_status fail_open(int number, struct sc_err *err)
 				       open_errors[i].text);
 	return sc_fail(err, SC_UNAVAILABLE, "the slide's file cannot be opened: %s",
 		       strerror(number));
-}
-
-static int open_beneath(int root, const char *file, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	int tries = RENAME_TRIES;
-	long f;
-
-	do
-		f = syscall(SYS_openat2, root, file, &how, sizeof(how));
-	while (f < 0 && (errno == EINTR || (errno == EAGAIN && tries-- > 0)));
-	return (int)f;
 }
 
 static bool is_same_folder(int a, int b)
@@ -171,12 +152,12 @@ static enum sc_status look_for_root(struct sc_slide_root *r, struct sc_err *err)
 enum sc_status sc_slide_root_fd(struct sc_slide_root *r, const char *file, int flags,
 				int *fd, struct sc_err *err)
 {
-	int f = open_beneath(r->fd, file, flags);
+	int f = sc_beneath_open(r->fd, file, flags);
 	int why = errno;
 	enum sc_status root = f < 0 ? look_for_root(r, err) : SC_MISS;
 
 	if (root == SC_OK) {
-		f = open_beneath(r->fd, file, flags);
+		f = sc_beneath_open(r->fd, file, flags);
 		why = errno;
 	}
 	if (f < 0)

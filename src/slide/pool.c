@@ -4,7 +4,10 @@
  * around every open and read, closing after errors, a short memory for slides that failed
  * to open. After fork, one thread.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "slide/root.h"
 #include "slide/source.h"
@@ -18,6 +21,7 @@
 #define FAILURE_US (5 * SC_US_PER_S)
 
 struct sc_slide {
+	const struct sc_slide_pool *pool;
 	struct sc_slide_root *root;
 	char *file;
 	int fd;
@@ -187,8 +191,32 @@ static enum sc_status check_geometry(const struct sc_geometry *g, struct sc_err 
 	return sc_dz_init(&dz, g, &plain, err);
 }
 
+static enum sc_status admit(const struct sc_slide_pool *p, const char *file,
+			    const struct sc_identity *id, struct sc_err *err)
+{
+	return p->admit ? p->admit(p->admit_arg, file, id, err) : SC_OK;
+}
+
+/* What OpenSlide, which does not say why it failed, has open at once, and more. */
+#define DESCRIPTORS 8
+
+static bool can_open(int n)
+{
+	SC_AUTO_FD fd = n > 0 ? open("/", O_PATH | O_CLOEXEC) : -1;
+
+	return n == 0 || (fd < 0 ? errno != EMFILE && errno != ENFILE : can_open(n - 1));
+}
+
+/* Want of descriptors is no fault of the slide's. */
+static enum sc_status prefer_starved(enum sc_status status, struct sc_err *err)
+{
+	if (status != SC_UNREADABLE || can_open(DESCRIPTORS))
+		return status;
+	return sc_fail(err, SC_UNAVAILABLE, "no file can be opened now");
+}
+
 /* Asks the sources in order. */
-static enum sc_status open_source(struct sc_slide *s, struct sc_tile_memory *memory,
+static enum sc_status ask_sources(struct sc_slide *s, struct sc_tile_memory *memory,
 				  struct sc_err *err)
 {
 	struct sc_source_file f = {
@@ -207,6 +235,12 @@ static enum sc_status open_source(struct sc_slide *s, struct sc_tile_memory *mem
 		return st != SC_OK ? st : check_geometry(&s->info.geometry, err);
 	}
 	return sc_fail(err, SC_UNREADABLE, "not a slide format this version can read");
+}
+
+static enum sc_status open_source(struct sc_slide *s, struct sc_tile_memory *memory,
+				  struct sc_err *err)
+{
+	return prefer_starved(ask_sources(s, memory, err), err);
 }
 
 static enum sc_status check_identity(struct sc_slide_root *root, const char *file,
@@ -235,7 +269,9 @@ static enum sc_status open_slide(struct sc_slide_pool *p, const char *file,
 	__attribute__((cleanup(cleanup_slide))) struct sc_slide *s = sc_alloc(sizeof(*s));
 	enum sc_status status;
 
-	*s = (struct sc_slide){ .root = root, .file = sc_strdup(file), .fd = -1 };
+	*s = (struct sc_slide){
+		.pool = p, .root = root, .file = sc_strdup(file), .fd = -1
+	};
 	status = sc_slide_root_read(root, file, &s->identity, &s->fd, err);
 	if (!status && !sc_identity_equal(&s->identity, want))
 		return sc_fail(err, SC_CHANGED, "the slide's file was replaced");
@@ -259,6 +295,8 @@ static enum sc_status open_new(struct sc_slide_pool *p, const char *file,
 
 	if (failure)
 		return sc_fail(err, failure->err.status, "%s", failure->err.text);
+	if (admit(p, file, want, err) != SC_OK)
+		return err->status;
 	while (p->n >= p->max)
 		drop_slide(p, 0);
 	if (open_slide(p, file, want, out, err) != SC_OK) {
@@ -331,7 +369,7 @@ static enum sc_status read_checked(struct sc_slide *s, const struct sc_slide_reg
 		return err->status;
 	if (touches(s, r) &&
 	    s->ops->read(s->state, r, (uint32_t *)(void *)p->rgbx, err) != SC_OK)
-		return err->status;
+		return prefer_starved(err->status, err);
 	return check_identity(s->root, s->file, &s->identity, err);
 }
 
@@ -342,6 +380,8 @@ enum sc_status sc_slide_read(struct sc_slide *s, const struct sc_slide_region *r
 	SC_AUTO_PIXELS p = SC_PIXELS_INIT;
 
 	if (check_region(s, r, err) != SC_OK)
+		return err->status;
+	if (touches(s, r) && admit(s->pool, s->file, &s->identity, err) != SC_OK)
 		return err->status;
 	if (read_checked(s, r, &p, err) != SC_OK) {
 		close_source(s);

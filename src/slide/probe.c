@@ -112,6 +112,7 @@ static void answer(int fd, struct sc_slide_root *root, const char *file,
 		p.objective_power = info.objective_power;
 	} else {
 		p.passing = is_passing(root, file, &err);
+		p.unknown = err.status == SC_UNAVAILABLE;
 		(void)snprintf(p.reason, sizeof(p.reason), "%s", err.text);
 	}
 	/* Smaller than PIPE_BUF: written whole. Nobody to tell when it fails. */
@@ -129,8 +130,10 @@ static bool is_plausible(const struct sc_probe *p)
 {
 	const unsigned char ok = *(const unsigned char *)&p->ok; /* any byte may come */
 	const unsigned char passing = *(const unsigned char *)&p->passing;
+	const unsigned char unknown = *(const unsigned char *)&p->unknown;
 
-	return ok <= 1 && ok + passing <= 1 && ok == (p->reason[0] == '\0') &&
+	return ok <= 1 && ok + passing <= 1 && unknown <= passing &&
+	       ok == (p->reason[0] == '\0') &&
 	       memchr(p->reason, '\0', sizeof(p->reason)) &&
 	       memchr(p->vendor, '\0', sizeof(p->vendor)) &&
 	       sc_utf8_valid(sc_bytes_str(p->reason)) &&

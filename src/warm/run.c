@@ -123,6 +123,9 @@ static enum sc_status begin(struct sc_warm_run *r, struct sc_err *err)
 	if (status)
 		return status;
 	r->identity = plan->identity;
+	/* Not waited for as a folder that is away: it takes an hour. */
+	if (sc_render_quarantine_s(r->renderer, plan, err) > 0)
+		return err->status;
 	status = open_plane(r, plan, err);
 	if (status)
 		return status;

@@ -27,7 +27,8 @@ import slides
 from bench_warm import bench_warm
 from bench_yield import bench_yield
 from report import add_row, paired, print_rows, say
-from service import BUILD, Service, Web
+from service import BUILD, Service
+from web import Lighttpd
 
 WORKERS = 4
 CONNECTIONS = 16
@@ -66,7 +67,7 @@ class Bare:
             self.popen = subprocess.Popen(
                 [str(a) for a in argv], stdin=listener, stdout=self.log, stderr=self.log
             )
-        self.web = Web(self.folder, str(path))
+        self.web = Lighttpd(self.folder, str(path))
         try:
             self.web.start()
         except BaseException:

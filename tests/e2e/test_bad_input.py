@@ -175,9 +175,10 @@ def test_targets_through_lighttpd(live, pool):
 
 
 def test_wrong_methods(live, pool):
-    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "X" * 3000, "G\0T"):
-        reply = live.fcgi.request(method, f"/images/image/{pool}/1/1/tile/")
-        check_sentence(reply, 405, live)
+    target = f"/images/image/{pool}/1/1/tile/"
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "X" * 3000):
+        check_sentence(live.fcgi.request(method, target), 405, live)
+    check_sentence(live.fcgi.request("G\0T", target), 400, live)
 
 
 @pytest.mark.parametrize(

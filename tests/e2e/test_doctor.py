@@ -2,6 +2,7 @@
 """slidecachectl doctor: what is wrong is found, with its fix; slidecachectl stats tells what
 is known while a cache server is away."""
 
+import ctypes
 import grp
 import json
 import os
@@ -177,6 +178,8 @@ def test_what_another_user_may_not_look_at(live):
         assert "this user may not look into" in finding["finding"]
         assert "root" in finding["fix"]
     assert "yet" not in said
+    for check in ("state_dir", "slides.catalogue", "listen"):
+        assert one(found, check, "failure")["fix"] == "run doctor as root or as the service's user"
 
 
 def not_versioned(live):
@@ -237,11 +240,65 @@ def test_a_worker_at_a_tcp_address_and_below_a_base_path():
         assert "a worker answers" in one(run_doctor(live.config_file)[1], "listen", "ok")["finding"]
 
 
+def test_more_may_wait_than_the_kernel_queues(tmp_path):
+    """Three quarters of what is queued may wait; more would be refused by the kernel."""
+    file = config(tmp_path, max_waiting=3073)
+    said = [f for f in run_doctor(file)[1]["listen"] if "max_waiting" in f["finding"]]
+    assert [(f["result"], f["fix"]) for f in said] == [("warning", "set max_waiting to 3072")]
+    file = config(tmp_path, max_waiting=3072)
+    assert not any("max_waiting" in f["finding"] for f in run_doctor(file)[1]["listen"])
+    if os.geteuid() != 0:
+        return
+    found = run_doctor(file, preexec_fn=lambda: queue_less(128))[1]
+    said = [f for f in found["listen"] if "max_waiting" in f["finding"]]
+    assert [f["fix"] for f in said] == [
+        "set max_waiting to 96, or net.core.somaxconn to 4096 and restart the service"]
+    assert "128 connections: 96 may wait" in said[0]["finding"]
+
+
+def queue_less(n):
+    """In a network of its own, whose queues are short."""
+    assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+    pathlib.Path("/proc/sys/net/core/somaxconn").write_text(str(n))
+
+
 def test_the_socket_of_another_group(live):
     """The group of the socket is ours; nobody's primary group is another one."""
     other = next(g for g in ("nogroup", "daemon", "adm") if os.getgid() != group_id(g))
     _, found, _ = run_doctor(live.config_file, "--set", f"socket_group={other}")
-    assert other in one(found, "listen", "warning")["fix"]
+    warning = one(found, "listen", "warning")
+    assert warning["fix"] == f"make the service's user a member of {other} and restart it"
+    ours = grp.getgrgid(os.stat(live.socket).st_gid).gr_name
+    assert f"belongs to the group {ours}, not to {other}:" in warning["finding"]
+
+
+# As process 1 of a namespace of its own, called as systemd is: holds the socket, runs doctor.
+AS_SYSTEMD = """
+import ctypes, os, socket, subprocess, sys
+assert os.getpid() == 1 and ctypes.CDLL(None).prctl(15, b"systemd") == 0
+with socket.socket(socket.AF_UNIX) as held:
+    held.bind(sys.argv[1])
+    held.listen()
+    os.chmod(sys.argv[1], 0o600)
+    sys.exit(subprocess.run(sys.argv[2:]).returncode)
+"""
+
+
+def test_a_socket_that_systemd_holds(tmp_path):
+    """Its unit says group and mode: the options change nothing."""
+    if os.geteuid() != 0:
+        return
+    other = next(g for g in ("nogroup", "daemon", "adm") if os.getgid() != group_id(g))
+    path = tmp_path / "s"
+    file = config(tmp_path, listen=f"unix:{path}", socket_group=other)
+    argv = ["unshare", "--fork", "--pid", "--mount-proc", "/usr/bin/python3", "-c", AS_SYSTEMD, path,
+            service.BUILD / "slidecachectl", "--config", file, "doctor", "--json"]
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True,
+                          timeout=60 * service.SLOW)
+    fixes = [f["fix"] for f in json.loads(done.stdout)["findings"] if f["check"] == "listen"]
+    edit = "systemctl edit slidecached.socket: [Socket] {}; then systemctl restart slidecached.socket"
+    assert edit.format("SocketMode=0660") in fixes
+    assert edit.format(f"SocketGroup={other}") in fixes
 
 
 def group_id(name):
@@ -612,7 +669,8 @@ def test_the_configurations_of_the_readme_are_valid(tmp_path):
     for block in configurations:
         (tmp_path / "c.json").write_text(block)
         argv = [service.BUILD / "slidecached", "--config", tmp_path / "c.json",
-                "--set", f"migrations_dir={migrations}", "--check-config"]
+                "--set", f"migrations_dir={migrations}", "--set", "user=", "--slides", tmp_path,
+                "--state-dir", tmp_path / "state", "--check-config"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60 * service.SLOW)
         assert done.returncode == 0, done.stderr
 

@@ -15,6 +15,7 @@ import pytest
 import service
 import tiff
 import warming
+import web
 from service import BUILD, REPO, SLOW
 
 README = (REPO / "README.md").read_text()
@@ -210,7 +211,7 @@ def test_the_migrations_of_the_header(tmp_path):
 # ----- a login of the web server's own -----------------------------------------------------
 
 
-class LoginWeb(service.Web):
+class LoginWeb(web.Lighttpd):
     """deploy/lighttpd.conf with its part 3 made true."""
 
     users = None

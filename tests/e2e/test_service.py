@@ -115,6 +115,32 @@ def test_listens_on_what_systemd_gives(folder):
             assert lists_a_slide(client)
 
 
+CLOSED = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
+
+
+def test_started_without_descriptors(folder):
+    """No file or socket takes the place of a closed stderr, which gets lines."""
+    flags = ["--config", folder.config_file, "--set", "log.level=debug"]
+    started = Started.__new__(Started)
+    argv = [*CLOSED, BUILD / "slidecached", *flags]
+    started.program = Program(argv, folder.dir / "own.log", folder.env)
+    started.client = fcgi.Client(folder.socket, 30)
+    with started as client:
+        assert lists_a_slide(client)
+        for pid in [started.program.pid, *service.child_pids(started.program.pid)]:
+            for fd in range(3):
+                assert os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/null"
+    for file in [*folder.dir.glob("state/**/*"), *folder.dir.glob("cache/**/*")]:
+        assert not file.is_file() or b"Z debug [" not in file.read_bytes(), file
+
+
+def test_ctl_without_descriptors(folder):
+    argv = [*CLOSED, BUILD / "slidecachectl", "--config", folder.config_file]
+    subprocess.run([*argv, "images", "scan"], check=True, timeout=60)
+    done = subprocess.run([*argv, "no-such-command"], timeout=60)
+    assert done.returncode == 2
+
+
 def test_systemd_gave_nothing(folder):
     done = run("--config", folder.config_file, "--listen", "systemd")
     assert done.returncode == 1 and "systemd" in done.stderr
@@ -168,6 +194,13 @@ def test_help_says_what_print_config_shows():
     assert "passwords in locations too" in run("--help").stdout
 
 
+def test_help_has_no_blanks_at_the_end_of_a_line():
+    ctl = subprocess.run([BUILD / "slidecachectl", "--help"], capture_output=True, text=True,
+                         check=True)
+    for text in (run("--help").stdout, ctl.stdout):
+        assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
 def test_print_config_is_a_config(folder):
     first = run("--config", folder.config_file, "--print-config")
     assert first.returncode == 0, first
@@ -211,6 +244,17 @@ def test_one_log_line_a_request(folder, tmp_path):
         lines = [n for n in live.program.output().split("\n") if "mark=" in n]
         assert len(lines) == 1 and lines[0].isprintable(), lines
         assert "\\x1b" in lines[0] and "GET" in lines[0]
+
+
+def test_no_log_line_a_request_when_none_is_wanted(folder, tmp_path):
+    """The start has its lines, and the answer its header."""
+    file = tiff.write_noise(tmp_path / "noise.tiff", 1)
+    with Service({"log": {"requests": False}}, files=[file]) as live:
+        image = live.image_id("noise.tiff")
+        target = f"/images/image/{image}/1/1/tile_files/10/0_0.jpeg"
+        assert live.fcgi.get(f"{target}?mark").headers["server-timing"]
+        said = live.program.output()
+        assert "mark" not in said and "/healthz" not in said and "ready:" in said
 
 
 def test_a_dead_worker_is_replaced_at_once(folder, tmp_path):

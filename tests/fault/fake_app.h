@@ -2,7 +2,8 @@
 /*
  * A tiny application in place of src/app, and the few calls that the server makes of the
  * layers below it. Defined here, they win over the archive's. Paths say what is to
- * happen: /hold, /gone, /abort, /none, /pid, /big; any other one is echoed.
+ * happen: /hold, /gone, /abort, /none, /pid, /big, /slow, /grow, /read-abort, /read-hold;
+ * any other one is echoed.
  */
 #ifndef SC_TESTS_FAKE_APP_H
 #define SC_TESTS_FAKE_APP_H
@@ -10,8 +11,11 @@
 #include "folder.h"
 #include "slidecache/app.h"
 #include "slidecache/catalogue.h"
+#include "slidecache/quarantine.h"
 
-#define BIG_BODY 4000000
+#define BIG_BODY   4000000
+#define SLOW_US	   (3 * SC_US_PER_S / 10)
+#define GROW_BYTES ((size_t)64 << 20)
 
 /* It has one of the stores open, so that a stop finds something to sync. */
 struct sc_app {
@@ -72,6 +76,31 @@ static void hold(void)
 		sc_sleep_us(1000);
 }
 
+/* /grow: memory that is never given back. */
+static void grow(void)
+{
+	static char *kept[64];
+	static size_t n;
+
+	kept[n] = sc_alloc(GROW_BYTES);
+	memset(kept[n], 1, GROW_BYTES);
+	n = (n + 1) % 64;
+}
+
+/* /read-...: as a source does before it reads a slide. False: it is in quarantine. */
+static bool read_slide(struct sc_response *rs)
+{
+	static const struct sc_identity id = { .inode = 7 };
+	struct sc_quarantine *q = sc_quarantine_new(path_in("state/quarantine.json"));
+	struct sc_err err;
+	bool admitted = sc_quarantine_admit(q, "a/b.svs", &id, &err) == SC_OK;
+
+	sc_quarantine_free(q);
+	if (!admitted)
+		rs->status = 503;
+	return admitted;
+}
+
 static void answer_echo(const struct sc_request *rq, struct sc_response *rs)
 {
 	const char *x = rq->header(rq, "HTTP_X_TEST");
@@ -105,6 +134,14 @@ void sc_app_handle(struct sc_app *a, struct sc_request *rq, struct sc_response *
 		abort();
 	else if (strcmp(rq->uri, "/none") == 0)
 		rs->status = 204;
+	else if (strcmp(rq->uri, "/slow") == 0)
+		sc_sleep_us(SLOW_US);
+	else if (strcmp(rq->uri, "/grow") == 0)
+		grow();
+	else if (strcmp(rq->uri, "/read-abort") == 0 && read_slide(rs))
+		abort();
+	else if (strcmp(rq->uri, "/read-hold") == 0 && read_slide(rs))
+		hold();
 	if (strcmp(rq->uri, "/pid") == 0)
 		sc_buf_printf(&rs->body, "%d", (int)getpid());
 	else if (strcmp(rq->uri, "/big") == 0)

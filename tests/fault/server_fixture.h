@@ -14,6 +14,7 @@
 #include "fake_app.h"
 #include "fcgi_client.h"
 #include "server/server.h"
+#include "slidecache/parse.h"
 
 static pid_t master;
 
@@ -124,6 +125,61 @@ static int teardown(void **state)
 	}
 	remove_tree(dir);
 	return 0;
+}
+
+static bool is_called(long pid, const char *want)
+{
+	char path[64];
+	char name[32] = "";
+	FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	(void)fclose(f);
+	name[strcspn(name, "\n")] = '\0';
+	return strcmp(name, want) == 0;
+}
+
+/* The master's children of this name; *last is one of them. */
+static MAYBE_UNUSED int children_called(const char *name, pid_t *last)
+{
+	char path[64];
+	char text[1024] = "";
+	int n = 0;
+	FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)master,
+		       (int)master);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	(void)fclose(f);
+	for (const char *p = text, *end = NULL; (end = strchr(p, ' ')); p = end + 1) {
+		int64_t child = 0;
+
+		assert_true(sc_parse_i64(sc_bytes_of(p, (size_t)(end - p)), 1, INT32_MAX,
+					 &child));
+		if (!is_called((long)child, name))
+			continue;
+		*last = (pid_t)child;
+		n++;
+	}
+	return n;
+}
+
+/* How often the log says it. */
+static MAYBE_UNUSED int times_logged(const char *text)
+{
+	int n = 0;
+
+	for (const char *at = read_text("log"); (at = strstr(at, text)); at++)
+		n++;
+	return n;
 }
 
 /* Everything that a test of the command line needs: argv, the code, what it printed. */

@@ -11,7 +11,6 @@ written to BUILD/faults-SERVER.txt.
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -26,7 +25,7 @@ import servers
 import service
 import tiff
 
-LONG = 10 if os.environ.get("SLIDECACHE_LONG") == "1" else 1
+LONG = 10 if service.LONG else 1
 ROWS = [*range(9), *range(12, 19)]  # of tiles that are asked for once
 LEVEL = 11  # of tiles so small that what a fault costs shows
 RECOVERY_S = 2

@@ -11,7 +11,6 @@ was before.
 import contextlib
 import itertools
 import json
-import os
 import random
 import threading
 import time
@@ -23,7 +22,7 @@ import servers
 import service
 import tiff
 
-LONG = os.environ.get("SLIDECACHE_LONG") == "1"
+LONG = service.LONG
 SECONDS = 60 if LONG else 6
 INVALIDATE_EVERY_S = 2 if LONG else 0.7
 FLAP_S = 0.5

@@ -17,7 +17,7 @@ import service
 import tiff
 
 WORKERS = 8
-SECONDS = 30 if os.environ.get("SLIDECACHE_LONG") == "1" else 4
+SECONDS = 30 if service.LONG else 4
 KILL_PAUSE_S = 0.25  # so few that the brake for crash loops stays open
 READERS = 4
 LEVEL, COLS, ROWS = 11, 7, 5

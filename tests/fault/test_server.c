@@ -8,8 +8,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-#include "server/warmer.h"
-#include "slidecache/parse.h"
+#include "server/task.h"
 
 static int setup_server(void **state)
 {
@@ -269,27 +268,42 @@ static void a_request_over_the_deadline_is_killed(void **state)
 	reply = get("/hold");
 	assert_string_equal(text_of(&reply), "");
 	assert_true(sc_mono_us() - start >= SC_US_PER_S - 1000);
-	wait_log("its request is over request_timeout_s");
+	wait_log("was killed: its request was over request_timeout_s");
 	assert_serves();
 	stop_server();
 }
 
-/* One byte of a lawful request inside each time-out: only the deadline stops that. */
-static void a_trickler_is_killed(void **state)
+/* One byte of a lawful request inside each time-out, until the connection is ended. */
+static void trickle(void)
 {
 	SC_AUTO_BUF request = SC_BUF_INIT;
-	struct pollfd p = { .events = POLLIN };
+	struct pollfd p = { .fd = connect_server(), .events = POLLIN };
 
-	(void)state;
-	start_server("--set", "request_timeout_s=1", NULL, NULL);
 	put_request(&request, &(struct ask){ .uri = "/x" });
-	p.fd = connect_server();
-	/* poll's own time-out paces the bytes; it ends when the worker is killed. */
+	/* poll's own time-out paces the bytes; it ends when the connection does. */
 	for (size_t i = 0; i < request.len - 1 && poll(&p, 1, 100) == 0; i++)
 		send_bytes(p.fd, request.data + i, 1);
-	wait_log("its request is over request_timeout_s");
 	(void)close(p.fd);
-	assert_serves();
+}
+
+/* That happens when its time is nearly over, costs no worker, and does not fill the log.
+ */
+static void a_trickler_is_cut_off(void **state)
+{
+	static const char line[] = "its web server is too slow; the connection is ended";
+	const char *first = NULL;
+	pid_t pid = 0;
+
+	(void)state;
+	start_server("--set", "request_timeout_s=2", "--workers", "1");
+	pid = get_pid();
+	trickle();
+	wait_log(line);
+	trickle();
+	assert_int_equal(get_pid(), pid);
+	first = strstr(read_text("log"), line);
+	assert_null(strstr(first + 1, line));
+	assert_null(strstr(read_text("log"), "killed"));
 	stop_server();
 }
 
@@ -416,8 +430,8 @@ static const char *target_of(const char *pid, const char *name)
 	return strcmp(own, target) == 0 ? "" : target;
 }
 
-/* What a worker has open: its standard streams, the listener and its own; nothing of the
- * master's. */
+/* What a worker has open: its standard streams, the listener and its own (two sockets
+ * that lead from itself to libfcgi); nothing of the master's. */
 static void workers_inherit_the_listener_only(void **state)
 {
 	char pid[16];
@@ -440,67 +454,42 @@ static void workers_inherit_the_listener_only(void **state)
 			fail_msg("descriptor %s is %s", e->d_name, target);
 	}
 	(void)closedir(d);
-	assert_int_equal(sockets, 1);
-}
-
-static bool is_warmer(long pid)
-{
-	char path[64];
-	char name[32] = "";
-	FILE *f = NULL;
-
-	(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(name, sizeof(name), f))
-		name[0] = '\0';
-	(void)fclose(f);
-	return strcmp(name, SC_WARMER_NAME "\n") == 0;
-}
-
-/* Warmers, which are always there, left out. */
-static int children_of(pid_t pid)
-{
-	char path[64];
-	char text[256] = "";
-	int n = 0;
-	FILE *f = NULL;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
-		       (int)pid);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	(void)fclose(f);
-	for (const char *p = text, *end = NULL; (end = strchr(p, ' ')); p = end + 1) {
-		int64_t child = 0;
-
-		assert_true(sc_parse_i64(sc_bytes_of(p, (size_t)(end - p)), 1, INT32_MAX,
-					 &child));
-		n += !is_warmer((long)child);
-	}
-	return n;
-}
-
-static bool has_two_children(const void *arg)
-{
-	(void)arg;
-	return children_of(master) == 2;
+	assert_int_equal(sockets, 3);
 }
 
 /* ---- the scanner ---- */
+
+static bool no_task_runs(const void *arg)
+{
+	pid_t ignored = 0;
+
+	(void)arg;
+	return children_called(SC_TASK_NAME, &ignored) == 0;
+}
+
+static bool is_ready_so_often(const void *arg)
+{
+	const int *n = arg;
+
+	return times_logged("] ready:") >= *n;
+}
+
+static void reload(void)
+{
+	int n = times_logged("] ready:") + 1;
+
+	assert_int_equal(kill(master, SIGHUP), 0);
+	wait_until(is_ready_so_often, &n, "the reload's end");
+}
 
 static void a_scan_runs_at_the_start_and_when_asked(void **state)
 {
 	(void)state;
 	wait_file("scanned");
 	wait_log("scan: 1 slides: 1 new");
-	wait_until(has_two_children, NULL, "the scanner's end");
+	wait_until(no_task_runs, NULL, "the scanner's end");
 	assert_int_equal(marks("scanned"), 1);
-	assert_int_equal(kill(master, SIGHUP), 0);
-	wait_log("scan: 1 slides: 1 new, 0 changed, 0 gone, 0 unreadable\n");
+	reload();
 	while (marks("scanned") < 2)
 		assert_serves();
 }
@@ -519,14 +508,13 @@ static void scans_never_overlap(void **state)
 	start_server(NULL, NULL, NULL, NULL);
 	wait_file("scan-began");
 	for (int i = 0; i < 5; i++) {
-		assert_int_equal(kill(master, SIGHUP), 0);
+		reload();
 		assert_serves();
 	}
-	assert_int_equal(children_of(master), 3);
 	assert_int_equal(marks("scan-began"), 1);
 	assert_int_equal(unlink(path_in("slow-scan")), 0);
 	wait_until(is_scanned_twice, NULL, "the second scan");
-	wait_until(has_two_children, NULL, "the scanner's end");
+	wait_until(no_task_runs, NULL, "the scanner's end");
 	assert_int_equal(marks("scan-began"), 2);
 	stop_server();
 }
@@ -561,7 +549,7 @@ int main(void)
 		WITH_SERVER(a_worker_told_to_end_is_replaced),
 		WITH_SERVER(a_request_that_crashes_costs_itself_only),
 		PLAIN(a_request_over_the_deadline_is_killed),
-		PLAIN(a_trickler_is_killed),
+		PLAIN(a_trickler_is_cut_off),
 		PLAIN(a_starving_worker_recovers),
 		WITH_SERVER(a_worker_under_load_hears_the_stop),
 		PLAIN(workers_have_a_limit_of_memory),

@@ -133,7 +133,8 @@ static void wrong_secrets_are_failures(void **state)
 			    "--state-dir", path_in("state"));
 	}
 	put_secret("long enough, and ours", 0600);
-	EXPECT_EXIT(0, "", "--check-config", "--set", option);
+	EXPECT_EXIT(0, "", "--check-config", "--set", option, "--slides",
+		    path_in("slides"), "--state-dir", path_in("state"));
 	assert_string_equal(read_text("log"), "");
 }
 
@@ -207,12 +208,65 @@ static void what_only_a_start_can_find_is_a_failure(void **state)
 	assert_int_equal(access(path_in("s.lock"), F_OK), -1);
 }
 
+#define CHECK(code, text, slides, state_dir, ...)                                        \
+	EXPECT_EXIT(code, text, "--check-config", "--slides", slides, "--state-dir",     \
+		    state_dir, __VA_ARGS__)
+
+/* What no worker could start with is said before anybody is stopped; nothing is made. */
+static void folders_are_checked_beforehand(void **state)
+{
+	(void)state;
+	CHECK(0, "", path_in("slides"), path_in("state/"), "--workers=1");
+	CHECK(1, "slidecached: slides.root: /nonexistent: No such file", "/nonexistent",
+	      path_in("state"), "--workers=1");
+	CHECK(1, "slides.root: ", path_in("log"), path_in("state"), "--workers=1");
+	CHECK(1, "state_dir: /nonexistent/a/b: No such file", path_in("slides"),
+	      "/nonexistent/a/b", "--workers=1");
+	CHECK(1, "cache_dir: /nonexistent/c: No such file", path_in("slides"),
+	      path_in("state"), "--set", "cache_dir=/nonexistent/c");
+	CHECK(1, "user: there is no user no-such-user", path_in("slides"),
+	      path_in("state"), "--set", "user=no-such-user");
+	assert_int_equal(access(path_in("state"), F_OK), -1);
+}
+
+/* As the user whom the service becomes, of whom root's rights say nothing. */
+static void folders_are_checked_as_the_user(void **state)
+{
+	(void)state;
+	assert_int_equal(chmod(dir, 0755), 0);
+	if (geteuid() != 0) {
+		CHECK(0, "not checked: folders: only root or nobody can tell",
+		      path_in("slides"), path_in("state"), "--set", "user=nobody");
+		return;
+	}
+	CHECK(1, "Permission denied", path_in("slides"), path_in("state"), "--set",
+	      "user=nobody");
+	assert_non_null(strstr(read_text("log"), "slidecached: slides.root: "));
+	assert_int_equal(chmod(path_in("slides"), 0755), 0);
+	CHECK(0, "", path_in("slides"), path_in("state"), "--set", "user=nobody");
+	assert_string_equal(read_text("log"), "");
+	assert_int_equal(mkdir(path_in("state"), 0700), 0);
+	CHECK(1, "slidecached: state_dir: ", path_in("slides"), path_in("state"), "--set",
+	      "user=nobody");
+}
+
+/* The packaged configuration, looked at by anybody. */
+static void a_stranger_cannot_tell(void **state)
+{
+	(void)state;
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(check_as_stranger("user=nobody"), 0);
+	assert_non_null(
+		strstr(read_text("log"), "not checked: folders: only root or nobody"));
+}
+
 static void questions_are_answered(void **state)
 {
 	(void)state;
 	EXPECT_EXIT(0, "slidecached 0.", "--version");
 	EXPECT_EXIT(0, "deepzoom.tile_size", "--help");
-	EXPECT_EXIT(0, "", "--check-config");
+	EXPECT_EXIT(0, "", "--check-config", "--slides", path_in("slides"), "--state-dir",
+		    path_in("state"));
 	assert_string_equal(read_text("log"), "");
 	EXPECT_EXIT(0, "\"workers\": 5,", "--print-config", "--workers", "5");
 	EXPECT_EXIT(0, "\"cache_dir\": \"/z/cache\",", "--print-config", "--state-dir",
@@ -396,6 +450,44 @@ static void the_user_is_changed(void **state)
 	stop_server();
 }
 
+/* A web server starts us as its own user, with the packaged configuration, which has one.
+ */
+static void who_hands_a_socket_over_chooses_the_user(void **state)
+{
+	uint16_t port = 0;
+	SC_AUTO_FD fd = listen_loopback(AF_INET, &port);
+
+	(void)state;
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(chmod(path_in("slides"), 0755), 0);
+	(void)fflush(NULL);
+	master = fork();
+	if (master == 0) {
+		char *argv[] = { strdup("slidecached"),
+				 strdup("--listen"),
+				 strdup("fd:0"),
+				 strdup("--slides"),
+				 strdup(path_in("slides")),
+				 strdup("--state-dir"),
+				 strdup(path_in("state")),
+				 strdup("--set"),
+				 strdup("user=nobody"),
+				 NULL };
+
+		log_to_file();
+		(void)dup2(fd, STDIN_FILENO);
+		if (geteuid() == 0 && setresuid(54321, 54321, 54321) != 0)
+			_exit(99);
+		exit(sc_server_main(9, argv));
+	}
+	wait_log("user: nobody does not count");
+	wait_log("ready:");
+	assert_serves_tcp(port);
+	assert_int_equal(kill(master, SIGTERM), 0);
+	assert_int_equal(wait_exit(master), 0);
+	master = 0;
+}
+
 /* What root made, the user can take over, and what it may not remove stops nothing. */
 static void what_root_leaves_is_the_users(void **state)
 {
@@ -489,12 +581,16 @@ int main(void)
 		PLAIN(wrong_secrets_are_failures),
 		PLAIN(a_secret_of_somebody_else_is_not_judged),
 		PLAIN(what_only_a_start_can_find_is_a_failure),
+		PLAIN(folders_are_checked_beforehand),
+		PLAIN(folders_are_checked_as_the_user),
+		PLAIN(a_stranger_cannot_tell),
 		PLAIN(questions_are_answered),
 		PLAIN(an_inherited_descriptor_serves),
 		PLAIN(a_tcp_address_serves),
 		PLAIN(the_service_manager_is_told),
 		PLAIN(a_socket_of_systemd_serves),
 		PLAIN(the_user_is_changed),
+		PLAIN(who_hands_a_socket_over_chooses_the_user),
 		PLAIN(what_root_leaves_is_the_users),
 		PLAIN(a_store_out_of_reach_is_no_obstacle),
 		PLAIN(strangers_are_refused),

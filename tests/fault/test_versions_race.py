@@ -12,7 +12,6 @@ import bisect
 import collections
 import itertools
 import math
-import os
 import random
 import re
 import subprocess
@@ -26,7 +25,7 @@ import servers
 import service
 import tiff
 
-SECONDS = 60 if os.environ.get("SLIDECACHE_LONG") == "1" else 6
+SECONDS = 60 if service.LONG else 6
 WRITERS = 8
 READERS = 64
 WORKERS = 8

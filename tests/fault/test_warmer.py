@@ -17,7 +17,7 @@ import tiff
 from management import USERS
 from warming import Warmer, paused, signal_all, tile, tiles_of, total
 
-LONG = os.environ.get("SLIDECACHE_LONG") == "1"
+LONG = service.LONG
 # A job of it takes about a second, and is more than a warmer may keep of a slide.
 WIDTH, HEIGHT = (5000, 4000) if LONG or service.SLOW == 1 else (2300, 1800)
 STEP = 20 if LONG else 5  # tiles between two faults
@@ -226,6 +226,25 @@ def test_restarts_are_no_deaths(users, big):
                 live.restart()
             redis.start()
             assert Warmer(live.fcgi).ended(number)["state"] == "done"
+
+
+def test_strays_are_no_deaths(users, big):
+    """What somebody sends to all of our processes at once, and a kill, are no fault of the
+    slide."""
+    with start(users, [big]) as live:
+        number = queue(live, "big.tiff")
+        wait_for_tiles(live, number)
+        [pid] = live.warmer_pids()
+        for sig in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(pid, sig)
+        wait_for_tiles(live, number)
+        assert live.warmer_pids() == [pid]
+        os.kill(pid, signal.SIGQUIT)
+        service.wait_for(lambda: pid not in live.warmer_pids(), "it is dead")
+        expect_done(live, number, "big.tiff")
+        assert "warmer 1: ended by signal 3" in live.program.output()
+        assert live.ctl_json("images", "quarantine") == []
+        assert live.counter("strikes") == 0
 
 
 def test_cancelling(users, big):

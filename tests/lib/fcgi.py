@@ -9,7 +9,8 @@ import socket
 import struct
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = 1, 2, 3, 4, 5, 6, 7
-RESPONDER = 1
+DATA, GET_VALUES, GET_VALUES_RESULT, UNKNOWN = 8, 9, 10, 11
+RESPONDER, AUTHORIZER, FILTER = 1, 2, 3
 RECORD_MAX = 65535
 
 
@@ -51,8 +52,11 @@ def to_bytes(text):
     return text if isinstance(text, bytes) else str(text).encode("utf-8")
 
 
-def record(kind, content, request_id=1):
-    return struct.pack("!BBHHBx", 1, kind, request_id, len(content), 0) + content
+def record(kind, content, request_id=1, *, version=1, size=None, padding=0, reserved=0):
+    """size: what the header says, when that is not so."""
+    said = len(content) if size is None else size
+    head = struct.pack("!BBHHBB", version, kind, request_id, said, padding, reserved)
+    return head + content + b"x" * padding
 
 
 def stream(kind, content):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Starts slidecached (and a lighttpd before it) in a directory of its own, and ends it.
+"""Starts slidecached (and a web server before it) in a directory of its own, and ends it.
 
 A service is started with a JSON configuration that the test writes, is ready when
 /healthz answers, and is stopped by its own process id; stopping asserts exit code 0, no
@@ -14,16 +14,27 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 
 import fcgi
-import rawhttp
+import web as web_servers
+from program import (  # noqa: F401 (tests take all of these from here)
+    BUILD,
+    REPO,
+    SLOW,
+    Program,
+    child_pids,
+    cpu_ticks,
+    free_port,
+    is_sanitized,
+    parent_pid,
+    process_name,
+    session_pids,
+    wait_for,
+)
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
-BUILD = (REPO / os.environ.get("SLIDECACHE_BUILD", "build")).resolve()
+LONG = os.environ.get("SLIDECACHE_LONG") == "1"  # the full figures
 SANITIZER_EXIT = 86
 # Of a process that was killed while it looked for leaks.
 KILLED_REPORT = re.compile(r"(==\d+==Unable to get registers from thread \d+\.\s*)+$")
@@ -32,64 +43,8 @@ LMDB_REPORT = re.compile(r"(?:(?!#0).)*#0 [^\n]*(?:\n\s*#1 [^\n]*)?liblmdb", re.
 SOCKET_PATH_MAX = 100
 LIVE = []  # services that run now: their logs are shown when a test fails
 
-
-def is_sanitized():
-    return b"__asan_init" in (BUILD / "slidecached").read_bytes()
-
-
-SLOW = 6 if (BUILD / "slidecached").exists() and is_sanitized() else 1
-
-
-def wait_for(condition, what, deadline_s=10.0, pause_s=0.01):
-    """Returns the first true value of condition(); fails loudly when there is none."""
-    end = time.monotonic() + deadline_s * SLOW
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s * SLOW:.0f} s: {what}")
-        time.sleep(pause_s)
-
-
-def session_pids(session):
-    """Processes of a session that are not zombies."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session and fields[0] not in "ZX":
-            found.append(int(entry.name))
-    return found
-
-
-def child_pids(pid):
-    try:
-        path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-        return [int(p) for p in path.read_text().split()]
-    except OSError:
-        return []
-
-
 # What processes of the service are called, beside the master.
 WORKER_NAME, WARMER_NAME, TASK_NAME = "slidecache-fcgi", "slidecache-warm", "slidecache-task"
-
-
-def process_name(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def sanitizer_environment(log_dir):
@@ -101,46 +56,6 @@ def sanitizer_environment(log_dir):
         "UBSAN_OPTIONS": common + ":print_stacktrace=1",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
     }
-
-
-class Program:
-    """A process in a session of its own, with its output in a file."""
-
-    def __init__(self, argv, log, env=None, stdin=subprocess.DEVNULL):
-        self.log = log
-        with open(log, "ab") as out:
-            self.popen = subprocess.Popen(
-                [str(a) for a in argv],
-                stdin=stdin,
-                stdout=out,
-                stderr=out,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-            )
-        self.pid = self.popen.pid
-
-    def exit_code(self):
-        return self.popen.poll()
-
-    def output(self):
-        return self.log.read_text(errors="replace")
-
-    def end(self, signum, deadline_s=15.0):
-        """Signals the process, waits for it and for all of its session."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(signum)
-        wait_for(lambda: self.popen.poll() is not None, f"{self.log.name}: end", deadline_s)
-        wait_for(lambda: not session_pids(self.pid), "no process left over", 5)
-        return self.popen.returncode
-
-    def destroy(self):
-        """The last resort of a failed test: only processes that this one started."""
-        for pid in {self.pid, *session_pids(self.pid)}:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.popen.wait()
 
 
 def default_config(directory):
@@ -165,9 +80,10 @@ def merge(base, over):
 
 
 class Service:
-    """slidecached over its own slides, state and cache. Use as a context manager."""
+    """slidecached over its own slides, state and cache. Use as a context manager.
+    web: True, for lighttpd, or a name of web.KINDS; web_parts: see web.Web."""
 
-    def __init__(self, config=None, files=(), web=False):
+    def __init__(self, config=None, files=(), web=False, web_parts=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sc-"))
         self.socket = str(self.dir / "s.sock")
         assert len(self.socket) < SOCKET_PATH_MAX, "TMPDIR is too long for a socket path"
@@ -186,7 +102,13 @@ class Service:
         self.base = self.config.get("base_path", "")
         self.program = None
         self.unheard = (KILLED_REPORT,)  # reports that are none of a fault of ours
-        self.web = Web(self.dir, self.socket, base=self.base) if web else None
+        self.web = self.web_server(web, web_parts) if web else None
+
+    def web_server(self, name, parts):
+        kind = web_servers.KINDS["lighttpd" if name is True else name]
+        made = kind(self.dir, self.socket, base=self.base, parts=parts)
+        made.service_config = self.config_file
+        return made
 
     def __enter__(self):
         try:
@@ -224,12 +146,21 @@ class Service:
 
     def start(self):
         assert self.program is None
+        LIVE.append(self)
+        if self.is_spawned():
+            self.web.env = self.env
+            self.web.start()
+            self.program, self.fcgi = self.web.service(), self.web.client()
+            return
         argv = [BUILD / "slidecached", "--config", self.config_file]
         self.program = Program(argv, self.dir / "slidecached.log", self.env)
-        LIVE.append(self)
         wait_for(self.is_ready, "/healthz answers", 20)
         if self.web:
             self.web.start()
+
+    def is_spawned(self):
+        """The web server starts and ends it."""
+        return self.web is not None and self.web.spawns
 
     def is_ready(self):
         code = self.program.exit_code()
@@ -245,6 +176,8 @@ class Service:
             self.web.stop()
         program, self.program = self.program, None
         try:
+            if self.is_spawned():
+                return
             code = program.end(signal.SIGTERM)
             assert code == 0, f"exit code {code}:\n{program.output()[-4000:]}"
             assert not os.path.exists(self.socket), "the socket was left behind"
@@ -277,6 +210,7 @@ class Service:
         if self.program:
             self.program.destroy()
             self.program = None
+        if self in LIVE:
             LIVE.remove(self)
         if os.environ.get("SLIDECACHE_KEEP"):
             print(f"kept: {self.dir}")
@@ -302,9 +236,9 @@ class Service:
         return [pid for pid in child_pids(self.program.pid) if process_name(pid) == name]
 
     def log_tail(self, n=2000):
-        names = ("slidecached.log", "lighttpd.log")
-        files = [self.dir / name for name in names if (self.dir / name).exists()]
-        return "\n".join(f"-- {f}\n{f.read_text(errors='replace')[-n:]}" for f in files)
+        files = [self.dir / "slidecached.log", *([self.web.log] if self.web else [])]
+        texts = [(f, f.read_text(errors="replace")[-n:]) for f in files if f.exists()]
+        return "\n".join(f"-- {f}\n{text}" for f, text in texts)
 
     # What most tests ask for.
 
@@ -360,65 +294,3 @@ def find_key(value, name):
     elif isinstance(value, list):
         for inner in value:
             yield from find_key(inner, name)
-
-
-class Web:
-    """A lighttpd with the configuration of deploy/ in front of a service's socket."""
-
-    def __init__(self, directory, socket_path, www=REPO / "src" / "www", base=""):
-        self.dir = directory
-        self.socket = socket_path
-        self.www = www
-        self.base = base
-        self.program = None
-        self.http = None
-
-    def configuration(self, port):
-        values = {
-            "BIND": "127.0.0.1",
-            "PORT": port,
-            "SOCKET": self.socket,
-            "WWW": self.www,
-            "RUN": self.dir,
-            "BASE": self.base,
-        }
-        argv = [REPO / "deploy" / "render", REPO / "deploy" / "lighttpd.conf"]
-        argv += [f"{name}={value}" for name, value in values.items()]
-        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-
-    def start(self):
-        """Another program may take a free port before lighttpd does: then again."""
-        for _ in range(5):
-            port = free_port()
-            if self.try_port(port):
-                self.http = rawhttp.Client(port, 30 * SLOW)
-                return
-        raise AssertionError(f"lighttpd does not start:\n{self.program.output()}")
-
-    def try_port(self, port):
-        conf = self.dir / "lighttpd.conf"
-        conf.write_text(self.configuration(port))
-        argv = [shutil.which("lighttpd", path="/usr/sbin:/usr/bin"), "-D", "-f", conf]
-        self.program = Program(argv, self.dir / "lighttpd.log")
-
-        def answers():
-            if self.program.exit_code() is not None:
-                return "ended"
-            try:
-                return rawhttp.Client(port).get(self.base + "/healthz").status < 500 and "ready"
-            except (OSError, fcgi.Gone):
-                return None
-
-        return wait_for(answers, "lighttpd answers") == "ready"
-
-    def stop(self):
-        program, self.program = self.program, None
-        try:
-            program.end(signal.SIGTERM)  # its exit code is 1 while a browser is connected
-        finally:
-            program.destroy()
-
-    def destroy(self):
-        if self.program:
-            self.program.destroy()
-            self.program = None

@@ -10,7 +10,8 @@ import zlib
 
 import numpy
 
-SHORT, LONG = 3, 4
+ASCII, SHORT, LONG = 2, 3, 4
+LETTER = {ASCII: "B", SHORT: "H", LONG: "I"}
 TILE = 256
 
 
@@ -28,7 +29,7 @@ def cut_tiles(pixels, tile):
 
 def pack_entry(tag, kind, values, extra, extra_at):
     """A 12-byte directory entry; what does not fit goes to extra."""
-    data = struct.pack("<%d%s" % (len(values), "H" if kind == SHORT else "I"), *values)
+    data = struct.pack("<%d%s" % (len(values), LETTER[kind]), *values)
     if len(data) <= 4:
         return struct.pack("<HHI", tag, kind, len(values)) + data.ljust(4, b"\0")
     at = extra_at + len(extra)
@@ -53,24 +54,52 @@ def directory(width, height, tile, offsets, lengths, reduced):
     ]
 
 
+def append_tiles(out, pixels, tile):
+    """Where they are, and how long."""
+    offsets, lengths = [], []
+    for data in cut_tiles(pixels, tile):
+        offsets.append(len(out))
+        lengths.append(len(data))
+        out += data + b"\0" * (len(data) % 2)
+    return offsets, lengths
+
+
+def append_directory(out, link_at, entries):
+    """Behind the tiles; returns where the next one's place is to be written."""
+    struct.pack_into("<I", out, link_at, len(out))
+    extra, extra_at = bytearray(), len(out) + 2 + 12 * len(entries) + 4
+    packed = [pack_entry(*e, extra, extra_at) for e in entries]
+    out += struct.pack("<H", len(entries)) + b"".join(packed)
+    link_at = len(out)
+    out += b"\0\0\0\0" + extra + b"\0" * (len(extra) % 2)
+    return link_at
+
+
 def write_slide(path, levels, tile=TILE):
     """levels: arrays of height x width x 3 bytes, largest first."""
     out = bytearray(b"II*\0\0\0\0\0")
     link_at = 4
     for i, pixels in enumerate(levels):
-        offsets, lengths = [], []
-        for data in cut_tiles(pixels, tile):
-            offsets.append(len(out))
-            lengths.append(len(data))
-            out += data + b"\0" * (len(data) % 2)
+        offsets, lengths = append_tiles(out, pixels, tile)
         height, width, _ = pixels.shape
         entries = directory(width, height, tile, offsets, lengths, i > 0)
-        struct.pack_into("<I", out, link_at, len(out))
-        extra, extra_at = bytearray(), len(out) + 2 + 12 * len(entries) + 4
-        packed = [pack_entry(*e, extra, extra_at) for e in entries]
-        out += struct.pack("<H", len(entries)) + b"".join(packed)
-        link_at = len(out)
-        out += b"\0\0\0\0" + extra + b"\0" * (len(extra) % 2)
+        link_at = append_directory(out, link_at, entries)
+    path.write_bytes(out)
+    return path
+
+
+def write_fatal(path):
+    """Whoever opens it with OpenSlide 3.4.1 dies of signal 8: an Aperio slide that lacks a
+    tile and whose next level has more than twice as many a row. It divides by a rounded 0."""
+    out = bytearray(b"II*\0\0\0\0\0")
+    link_at = 4
+    for side, tile in ((512, 256), (256, 16)):
+        offsets, lengths = append_tiles(out, numpy.zeros((side, side, 3), numpy.uint8), tile)
+        if link_at == 4:
+            lengths[1] = 0
+        entries = directory(side, side, tile, offsets, lengths, False)
+        entries.insert(6, (270, ASCII, b"Aperio\0"))
+        link_at = append_directory(out, link_at, entries)
     path.write_bytes(out)
     return path
 

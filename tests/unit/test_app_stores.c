@@ -3,6 +3,10 @@
  * What a process of the application does with stores that it cannot open: wrong options
  * are said once and never tried again, what may get better is.
  */
+#include <dlfcn.h>
+#include <lmdb.h>
+#include <openslide.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +14,9 @@
 #include "app/context.h"
 #include "slidecache/app.h"
 #include "slidecache/log.h"
+#include "slidecache/quarantine.h"
 #include "tests/lib/check.h"
+#include "tests/lib/sample.h"
 
 #define TRIES 3
 
@@ -301,6 +307,70 @@ static void numbers_of_the_statistics_are_not_negative(void **state)
 	sc_conf_free(conf);
 }
 
+/* What the process is marked with: whenever OpenSlide is called, and whenever the cache
+ * writes after that. */
+static struct sc_mark mark;
+static int reads, unmarked_reads, writes, marked_writes;
+
+/* Stands before OpenSlide's function. */
+openslide_t *openslide_open(const char *path)
+{
+	static openslide_t *(*real)(const char *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "openslide_open");
+	reads++;
+	unmarked_reads += atomic_load(&mark.key) == 0;
+	return real(path);
+}
+
+/* Stands before LMDB's function. */
+int mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
+{
+	static int (*real)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "mdb_put");
+	writes += reads > 0;
+	marked_writes += reads > 0 && atomic_load(&mark.key) != 0;
+	return real(txn, dbi, key, data, flags);
+}
+
+static void add_slide(void)
+{
+	static const struct sample one = { .seed = 1,
+					   .levels = 1,
+					   .level = { { 300, 200, 64, false } } };
+	struct sc_scan_result r;
+	struct sc_err err;
+
+	sample_write(path_in("slides/a.svs"), &one);
+	assert_int_equal(
+		sc_catalogue_scan(path_in("images.json"), path_in("slides"), &r, &err),
+		SC_OK);
+	assert_int_equal(r.total - r.unreadable, 1);
+}
+
+/* A cache that crashes while it stores is no slide's strike. */
+static void a_slide_is_marked_only_while_it_is_read(void **state)
+{
+	struct sc_conf *conf = conf_of("embedded", "");
+	struct sc_app *app = NULL;
+
+	(void)state;
+	add_slide();
+	app = open_logged(conf); /* its names were started above */
+	sc_mark_at(&mark);
+	assert_int_equal(status_of(app, LIST "1/thumbnail/"), 200);
+	sc_mark_at(NULL);
+	assert_true(reads > 0);
+	assert_int_equal(unmarked_reads, 0);
+	assert_true(writes > 0);
+	assert_int_equal(marked_writes, 0);
+	sc_app_close(app);
+	sc_conf_free(conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +382,7 @@ int main(void)
 		cmocka_unit_test(a_ledger_that_is_gone_is_made_anew),
 		cmocka_unit_test(a_ledger_that_cannot_be_made_is_said_once),
 		cmocka_unit_test(numbers_of_the_statistics_are_not_negative),
+		cmocka_unit_test(a_slide_is_marked_only_while_it_is_read),
 	};
 
 	return cmocka_run_group_tests_name("app stores", tests, make_dir, remove_dir);

@@ -362,6 +362,25 @@ static void refresh_keeps_what_it_has(void **state)
 	assert_string_equal(sc_catalogue_find(f->c, 1)->name, "a");
 }
 
+/* Nothing was learnt of it, so it is looked at again. */
+static void refresh_tries_again_what_cannot_be_read(void **state)
+{
+	static const char good[] = "{\"next_id\": 2, \"images\": [" GOOD "]}";
+	struct fixture *f = *state;
+	struct sc_err err;
+
+	check_write(f->path, good, strlen(good));
+	assert_int_equal(sc_catalogue_open(f->path, &f->c, &err), SC_OK);
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(symlink("/proc/self/mem", f->path), 0); /* EIO */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sc_catalogue_refresh(f->c, &err), SC_UNAVAILABLE);
+	assert_int_equal(sc_catalogue_count(f->c), 1);
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(sc_catalogue_refresh(f->c, &err), SC_OK);
+	assert_int_equal(sc_catalogue_count(f->c), 0);
+}
+
 /* What is written is what is read: texts, times, odd numbers. */
 static void the_file_keeps_everything(void **state)
 {
@@ -551,6 +570,7 @@ int main(void)
 		TEST(a_folder_that_is_not_there_changes_nothing),
 		TEST(damaged_files),
 		TEST(refresh_keeps_what_it_has),
+		TEST(refresh_tries_again_what_cannot_be_read),
 		TEST(the_file_keeps_everything),
 		TEST(a_list_for_people_has_no_control_bytes),
 		TEST(a_scan_says_what_is_new),

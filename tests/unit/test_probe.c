@@ -191,6 +191,25 @@ static void a_probe_in_trouble_is_made_again(void **state)
 	trouble.in_probes_only = false;
 }
 
+/* Nothing was learnt of a slide that was good: it stays so, and is probed again. */
+static void a_good_slide_stays_good_while_it_cannot_be_probed(void **state)
+{
+	struct fixture *f = *state;
+
+	catalogue_put_slide(f, "flaky.svs", &sample_one_level);
+	(void)catalogue_scan(f);
+	catalogue_put_slide(f, "flaky.svs", &sample_two_levels);
+	trouble.self = getpid();
+	trouble.in_probes_only = true;
+	trouble.number = EMFILE;
+	assert_int_equal(catalogue_scan(f).unreadable, 0);
+	trouble.number = 0;
+	trouble.in_probes_only = false;
+	catalogue_expect_state(f, "flaky.svs", SC_IMAGE_OK);
+	assert_int_equal(catalogue_scan(f).changed, 1);
+	assert_int_equal(catalogue_find(f, "flaky.svs")->width, 500);
+}
+
 static void await_image(struct fixture *f, const char *file, pid_t scan)
 {
 	struct sc_err err;
@@ -347,6 +366,7 @@ int main(void)
 		TEST(trouble_ends_no_scan),
 		TEST(a_file_that_is_being_written_is_left),
 		TEST(a_probe_in_trouble_is_made_again),
+		TEST(a_good_slide_stays_good_while_it_cannot_be_probed),
 		TEST(a_scan_that_is_killed_keeps_what_it_found),
 		TEST(a_slide_that_crashes_its_reader),
 		TEST(a_slide_that_hangs_its_reader),
