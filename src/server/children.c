@@ -18,7 +18,6 @@
 #include "stores.h"
 #include "worker.h"
 
-#define FORK_LOG_US  (10 * SC_US_PER_S)
 #define HELPER_MAX_S 30 /* it may hang in a folder */
 
 /* ---- how they begin ---- */
@@ -95,13 +94,11 @@ static _Noreturn void run_task(struct sc_pool *p, int task)
 static void say_not_forked(struct sc_pool *p, const char *name)
 {
 	int error = errno;
-	int64_t now_us = sc_mono_us();
 
 	sc_count(SC_M_STARVED, 1);
-	if (p->fork_log_us && now_us - p->fork_log_us < FORK_LOG_US)
-		return;
-	p->fork_log_us = now_us;
-	sc_log_error("%s: cannot be forked: %s; tried again", name, strerror(error));
+	if (sc_seldom_count(&p->not_forked, sc_mono_us()) > 0)
+		sc_log_error("%s: cannot be forked: %s; tried again", name,
+			     strerror(error));
 }
 
 /* Nothing of who was there before. */

@@ -22,13 +22,13 @@
 #include <unistd.h>
 
 #include "patience.h"
+#include "seldom.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 #include "slidecache/parse.h"
 
 #define LINGER_US    SC_US_PER_S
-#define SLOW_LOG_US  (10 * SC_US_PER_S)
 #define INTAKE_BYTES ((size_t)16 * 1024) /* taken in at once */
 
 struct sc_fcgi {
@@ -38,13 +38,13 @@ struct sc_fcgi {
 	struct sc_buf head; /* of the reply */
 	struct sc_buf fed;  /* what libfcgi is to read */
 	unsigned char bytes[INTAKE_BYTES];
-	int fd;	     /* the connection */
-	int feed[2]; /* libfcgi reads from the first */
-	int queue;   /* of those that wait for a worker, or -1 */
-	int64_t slow_log_us;
-	bool drained;  /* the request was read to its end */
-	bool aborted;  /* and taken back behind it */
-	bool answered; /* something is on its way to the web server */
+	int fd;		       /* the connection */
+	int feed[2];	       /* libfcgi reads from the first */
+	int queue;	       /* of those that wait for a worker, or -1 */
+	struct sc_seldom slow; /* lines about peers that are */
+	bool drained;	       /* the request was read to its end */
+	bool aborted;	       /* and taken back behind it */
+	bool answered;	       /* something is on its way to the web server */
 };
 
 /* libfcgi closes its end when it fails. */
@@ -64,7 +64,6 @@ enum sc_status sc_fcgi_open(struct sc_fcgi **out, struct sc_err *err)
 
 	memset(f, 0, sizeof(*f));
 	f->fd = f->feed[0] = f->feed[1] = f->queue = -1;
-	f->slow_log_us = sc_mono_us() - SLOW_LOG_US;
 	if (FCGX_Init() != 0 || FCGX_InitRequest(&f->request, -1, 0) != 0) {
 		free(f);
 		return sc_fail(err, SC_INTERNAL, "libfcgi: cannot be initialised");
@@ -117,12 +116,13 @@ static bool others_wait(const struct sc_fcgi *f)
 static void log_slow(struct sc_fcgi *f, const struct sc_patience *p, int64_t now_us,
 		     const char *what)
 {
-	if (now_us - f->slow_log_us < SLOW_LOG_US)
-		return;
-	f->slow_log_us = now_us;
-	sc_log_warning("connection ended: the web server %s too slowly, %zu bytes in "
-		       "%lld ms",
-		       what, p->bytes, (long long)(now_us - p->begun_us) / 1000);
+	int count = sc_seldom_count(&f->slow, now_us);
+
+	if (count > 0)
+		sc_log_warning("connection ended: the web server %s too slowly, %zu "
+			       "bytes in %lld ms (%d since such a line)",
+			       what, p->bytes, (long long)(now_us - p->begun_us) / 1000,
+			       count);
 }
 
 /* A peer moved n bytes, or none for a while; whether it is waited for any longer. */

@@ -209,7 +209,7 @@ void sc_fcgi_put_header(unsigned char at[SC_FCGI_HEADER_BYTES], int type, int id
 	at[6] = at[7] = 0;
 }
 
-static void put_record(struct sc_buf *out, int type, int id, struct sc_bytes content)
+void sc_fcgi_put_record(struct sc_buf *out, int type, int id, struct sc_bytes content)
 {
 	unsigned char head[SC_FCGI_HEADER_BYTES];
 
@@ -222,12 +222,14 @@ void sc_intake_write(const struct sc_intake *in, struct sc_buf *out)
 {
 	struct sc_bytes left = sc_buf_bytes(&in->params);
 
-	put_record(out, SC_FCGI_BEGIN, in->id, sc_bytes_of(in->begin, sizeof(in->begin)));
+	sc_fcgi_put_record(out, SC_FCGI_BEGIN, in->id,
+			   sc_bytes_of(in->begin, sizeof(in->begin)));
 	while (left.len > 0) {
 		size_t n = left.len < SC_FCGI_RECORD_MAX ? left.len : SC_FCGI_RECORD_MAX;
 
-		put_record(out, SC_FCGI_PARAMS, in->id, sc_bytes_of(left.data, n));
+		sc_fcgi_put_record(out, SC_FCGI_PARAMS, in->id,
+				   sc_bytes_of(left.data, n));
 		left = sc_bytes_of(left.data + n, left.len - n);
 	}
-	put_record(out, SC_FCGI_PARAMS, in->id, sc_bytes_of(NULL, 0));
+	sc_fcgi_put_record(out, SC_FCGI_PARAMS, in->id, sc_bytes_of(NULL, 0));
 }

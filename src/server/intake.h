@@ -27,6 +27,7 @@ enum sc_fcgi_record {
 #define SC_FCGI_VERSION	     1
 #define SC_FCGI_RESPONDER    1
 #define SC_FCGI_HEADER_BYTES 8
+#define SC_FCGI_END_BYTES    8	   /* content of END; zeros: the request is complete */
 #define SC_FCGI_RECORD_MAX   65528 /* content of one: a multiple of 8 */
 
 /* The first three are the stages of a request that comes, the others ends of it.
@@ -71,6 +72,8 @@ enum sc_params_check sc_intake_check(const struct sc_intake *in);
 /* A record's header. */
 void sc_fcgi_put_header(unsigned char at[SC_FCGI_HEADER_BYTES], int type, int id,
 			size_t length);
+/* A whole record, without padding. */
+void sc_fcgi_put_record(struct sc_buf *out, int type, int id, struct sc_bytes content);
 /* The request again, up to the end of its parameters, in as few records as can be. */
 void sc_intake_write(const struct sc_intake *in, struct sc_buf *out);
 

@@ -40,10 +40,9 @@ struct sc_pool {
 	int signals;			  /* signalfd */
 	int wake[2];			  /* a worker writes a byte when it serves */
 	pid_t master;
-	int64_t checked_us;  /* when the stores were checked because workers kept dying */
-	int64_t fork_log_us; /* when a fork that failed was logged */
-	struct sc_seldom nudges; /* lines about them */
-	bool failed;		 /* no worker ever started */
+	int64_t checked_us; /* when the stores were checked because workers kept dying */
+	struct sc_seldom nudges, not_forked; /* lines about them */
+	bool failed;			     /* no worker ever started */
 	bool reload_asked;
 	pid_t checker; /* looks at what next needs; 0: none does */
 	int64_t watchdog_us;

@@ -25,6 +25,7 @@
 #include "limit.h"
 #include "nudge.h"
 #include "peer.h"
+#include "seldom.h"
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
@@ -32,7 +33,6 @@
 
 #define IDLE_US	       (3 * SC_US_PER_S)
 #define STARVED_US     (SC_US_PER_S / 10)
-#define STARVED_LOG_US (10 * SC_US_PER_S)
 #define CLIENT_GONE    499 /* as mw_error.c has it */
 #define ORPHAN_GRACE_S 2   /* over request_timeout_s */
 
@@ -44,9 +44,9 @@ struct worker {
 	int signals;		     /* signalfd of those that end it */
 	int epoll;		     /* of the listener and signals */
 	int64_t idle_us;	     /* when sc_app_idle ran last */
-	int64_t starved_log_us;
-	int64_t requests;     /* had */
-	int64_t requests_max; /* 0: any number */
+	struct sc_seldom pauses;     /* lines about them */
+	int64_t requests;	     /* had */
+	int64_t requests_max;	     /* 0: any number */
 };
 
 /* What a worker does next. */
@@ -169,13 +169,9 @@ static void serve(struct worker *w, int fd)
 /* No descriptors or memory left: waits a little instead of spinning. */
 static void pause_starved(struct worker *w, int error)
 {
-	int64_t now_us = sc_mono_us();
-
 	sc_count(SC_M_STARVED, 1);
-	if (now_us - w->starved_log_us > STARVED_LOG_US) {
+	if (sc_seldom_count(&w->pauses, sc_mono_us()) > 0)
 		sc_log_error("accept: %s; pausing", strerror(error));
-		w->starved_log_us = now_us;
-	}
 	sc_sleep_us(STARVED_US);
 }
 
@@ -370,7 +366,6 @@ int sc_worker_run(const struct sc_worker_args *args)
 	sc_limit_worker(args->conf);
 	sc_mark_at(&args->slot->mark);
 	sc_nudge_open(args->slot);
-	w.starved_log_us = w.idle_us - 2 * STARVED_LOG_US;
 	sc_response_init(&w.response);
 	started = start(&w, &err) == SC_OK;
 	if (started) {

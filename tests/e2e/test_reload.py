@@ -17,6 +17,7 @@ import pytest
 
 import fcgi
 import tiff
+from clients import Crowd
 from service import BUILD, LIVE, LONG, SLOW, Program, Service, child_pids, process_name, wait_for
 
 RELOADS = 60 if LONG else 8
@@ -36,15 +37,15 @@ def live(noise):
         yield running
 
 
-class Load:
+class Load(Crowd):
     """Clients that ask without a pause and compare each answer with the first one."""
 
     def __init__(self, live, clients=8):
         self.live = live
         self.image = live.image_id("noise.tiff")
         self.good = [self.ask(i).body for i in range(49)]
-        self.wrong, self.answers, self.over = [], 0, threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(i * 5,)) for i in range(clients)]
+        self.wrong, self.answers = [], 0
+        super().__init__(self.run, range(0, 5 * clients, 5))
 
     def ask(self, i):
         return self.live.tile(self.image, LEVEL, i % 7, i // 7)
@@ -64,16 +65,6 @@ class Load:
     def wait_more(self, n=200):
         enough = self.answers + n
         wait_for(lambda: self.answers >= enough, "load")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def said(live, text):

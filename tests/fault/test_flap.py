@@ -21,6 +21,7 @@ import relay
 import servers
 import service
 import tiff
+from clients import Crowd
 
 LONG = service.LONG
 SECONDS = 60 if LONG else 6
@@ -66,30 +67,18 @@ class Flapping:
             self.error = e
 
 
-class Readers:
+class Readers(Crowd):
     """Ask for tiles, and compare; know what may not be seen any more. With an observer,
     one of them asks "slidecachectl versions": a new process each time, that no breaker
     keeps from seeing what a server says right after it is back."""
 
     def __init__(self, live, right, observer):
         self.live, self.right = live, right
-        self.over = threading.Event()
-        self.lock = threading.Lock()
         self.seen = set()  # (tag, tag of a tile) or (name of versions, version)
         self.ended = frozenset()
         self.kinds, self.wrong = {}, []
         works = [self.ask_tiles] * READERS + [self.ask_versions] * observer
-        self.threads = [threading.Thread(target=self.run, args=(work,)) for work in works]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__(self.run, works)
 
     def run(self, work):
         try:

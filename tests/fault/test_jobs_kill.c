@@ -33,6 +33,7 @@ struct worker {
 	struct board *board;
 	const char *path;
 	int number;
+	uint64_t life;
 	uint64_t seed;
 	struct sc_jobs *j;
 	struct sc_job held; /* id 0: none */
@@ -61,9 +62,10 @@ static bool add(struct worker *w)
 	return status == SC_OK || status == SC_FULL || wrong(w, "add");
 }
 
+/* Who is about to be killed goes on for a moment, by the name of the life that ends. */
 static uint64_t own_name(const struct worker *w)
 {
-	return atomic_load(&w->board->lives[w->number]) << 8 | (uint64_t)(w->number + 1);
+	return w->life << 8 | (uint64_t)(w->number + 1);
 }
 
 /* Whether the one of that name was not killed, nor is about to be. */
@@ -169,6 +171,7 @@ static pid_t start(struct worker *w)
 {
 	w->held = (struct sc_job){ .id = 0 };
 	w->seed = w->seed * 3 + 1;
+	w->life = atomic_load(&w->board->lives[w->number]);
 	return child_start(go_on, w);
 }
 

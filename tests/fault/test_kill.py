@@ -7,7 +7,6 @@ import os
 import pathlib
 import random
 import signal
-import threading
 import time
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 import fcgi
 import service
 import tiff
+from clients import Crowd
 
 WORKERS = 8
 SECONDS = 30 if service.LONG else 4
@@ -57,26 +57,14 @@ def check_hits(live, image, reference):
         assert (reply.x_cache, reply.body) == ("HIT", right), address
 
 
-class Load:
+class Load(Crowd):
     """Readers that compare each answer, and count those that got none."""
 
     def __init__(self, live, image, reference):
         self.live, self.image, self.reference = live, image, reference
-        self.over = threading.Event()
         self.lost = self.answers = 0
         self.wrong = []
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.read, args=(i,)) for i in range(READERS)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__(self.read, range(READERS))
 
     def read(self, seed):
         pick = random.Random(seed)
