@@ -229,19 +229,23 @@ static enum sc_status stat_settled(int fd, struct sc_identity *out, struct sc_er
  * file counts too: a hash of its identity is mixed into the change time, which nothing
  * but sc_identity_equal reads. A slide without it keeps the identity of its index.
  */
-static void mix_mirax(struct sc_slide_root *r, const char *file, struct sc_identity *id)
+static enum sc_status mix_mirax(struct sc_slide_root *r, const char *file,
+				struct sc_identity *id, struct sc_err *err)
 {
 	SC_AUTO_BUF path = SC_BUF_INIT;
 	SC_AUTO_FD fd = -1;
 	struct sc_identity ini = { 0 };
-	struct sc_err ignored;
 	size_t stem = (size_t)(sc_file_suffix(file) - file) - 1;
+	enum sc_status status = SC_OK;
 
 	sc_buf_printf(&path, "%.*s/Slidedat.ini", (int)stem, file);
-	if (sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, &ignored) ==
-		    SC_OK &&
-	    stat_regular(fd, &ini, &ignored) == SC_OK)
+	status = sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, err);
+	if (status == SC_OK)
+		status = stat_regular(fd, &ini, err);
+	if (status == SC_OK)
 		id->ctime_ns ^= (int64_t)sc_hash64(sc_bytes_of(&ini, sizeof(ini)));
+	/* That it cannot be looked at now does not mean that it is not there. */
+	return status == SC_UNAVAILABLE ? status : SC_OK;
 }
 
 static bool is_mirax(const char *file)
@@ -258,8 +262,8 @@ static enum sc_status identify(struct sc_slide_root *r, const char *file,
 	if (sc_slide_root_fd(r, file, O_PATH, &f, err) != SC_OK ||
 	    stat_settled(f, &id, err) != SC_OK)
 		return err->status;
-	if (is_mirax(file))
-		mix_mirax(r, file, &id);
+	if (is_mirax(file) && mix_mirax(r, file, &id, err) != SC_OK)
+		return err->status;
 	*out = id;
 	if (fd) {
 		*fd = f;

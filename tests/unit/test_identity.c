@@ -5,6 +5,7 @@
 #include "tests/lib/check.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -217,6 +218,28 @@ static void mirax_includes_its_index(void **state)
 	assert_int_equal(later.size, bare.size);
 }
 
+/* One descriptor is left: the slide's file is found, its index cannot be looked at. */
+static void mirax_without_descriptors_is_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit was, few;
+	struct sc_identity id;
+	struct sc_err err;
+	enum sc_status status = SC_OK;
+	int next = dup(0);
+
+	write_file(f, "root/m.mrxs", "picture");
+	make_folder(f, "root/m");
+	write_file(f, "root/m/Slidedat.ini", "[GENERAL]");
+	assert_int_equal(close(next), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = (struct rlimit){ (rlim_t)next + 1, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	status = sc_slide_identity(f->root, "m.mrxs", &id, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(status, SC_UNAVAILABLE);
+}
+
 static void the_folder_itself(void **state)
 {
 	struct fixture *f = *state;
@@ -312,6 +335,7 @@ int main(void)
 		TEST(links_inside_are_the_file),
 		TEST(only_regular_files),
 		TEST(mirax_includes_its_index),
+		TEST(mirax_without_descriptors_is_nothing_else),
 		TEST(the_folder_itself),
 		TEST(a_folder_that_went_away),
 		TEST(a_folder_that_comes_back),
