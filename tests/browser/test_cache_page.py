@@ -260,8 +260,8 @@ def test_tiles_that_the_budget_did_not_reach_are_said(opened, manager):
 )
 def test_nothing_is_said_twice(live, opened, reason, failure, said):
     driver = opened()
-    show_jobs(driver, [ended_job(live, 1, reason=reason, failure=failure)])
-    assert texts_of(driver, "#jobs .trouble") == [said]
+    told = show_jobs(driver, [ended_job(live, 1, reason=reason, failure=failure)])
+    assert told == [said]
 
 
 def test_many_jobs_leave_room(live, opened):
@@ -288,11 +288,13 @@ def ended_job(live, number, **more):
 
 
 def show_jobs(driver, these):
-    """Has the page show them, until it looks again; that is once it is idle."""
+    """Has the page show them, until it looks again; that is once it is idle. Returns what
+    their troubles are then said to be."""
     script = """const [jobs, done] = arguments;
         const page = document.querySelector("script[type=module]").src;
-        import(new URL("jobs.js", page)).then((m) => m.showJobs({ jobs })).then(done);"""
-    driver.execute_async_script(script, these)
+        const said = () => [...document.querySelectorAll("#jobs .trouble")].map((e) => e.innerText);
+        import(new URL("jobs.js", page)).then((m) => m.showJobs({ jobs })).then(said).then(done);"""
+    return driver.execute_async_script(script, these)
 
 
 def test_what_is_refused_is_said(opened, manager):
