@@ -235,17 +235,18 @@ static enum sc_status mix_mirax(struct sc_slide_root *r, const char *file,
 	SC_AUTO_BUF path = SC_BUF_INIT;
 	SC_AUTO_FD fd = -1;
 	struct sc_identity ini = { 0 };
+	struct sc_err why;
 	size_t stem = (size_t)(sc_file_suffix(file) - file) - 1;
 	enum sc_status status = SC_OK;
 
 	sc_buf_printf(&path, "%.*s/Slidedat.ini", (int)stem, file);
-	status = sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, err);
+	status = sc_slide_root_fd(r, (const char *)path.data, O_PATH, &fd, &why);
 	if (status == SC_OK)
-		status = stat_regular(fd, &ini, err);
+		status = stat_regular(fd, &ini, &why);
 	if (status == SC_OK)
 		id->ctime_ns ^= (int64_t)sc_hash64(sc_bytes_of(&ini, sizeof(ini)));
 	/* That it cannot be looked at now does not mean that it is not there. */
-	return status == SC_UNAVAILABLE ? status : SC_OK;
+	return status == SC_UNAVAILABLE ? sc_fail(err, status, "%s", why.text) : SC_OK;
 }
 
 static bool is_mirax(const char *file)
