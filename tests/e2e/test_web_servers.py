@@ -20,6 +20,8 @@ from test_routes import *  # noqa: F403 (they take the fixtures below)
 from test_routes import API, cached_routes
 
 SERVERS = ["lighttpd", "lighttpd-spawn", "apache", "nginx"]
+if service.is_sanitized():  # a sanitizer sees our programs, whose requests are the same
+    SERVERS = ["nginx"]
 PLAIN = "plain.tiff"
 INVALIDATE = "/api/v1/cache/versions/tiles/invalidate/"
 

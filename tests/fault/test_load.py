@@ -47,6 +47,12 @@ def tile_targets(live, n):
     return [f"{base}/{i % side}_{i // side}.jpeg" for i in range(n)]
 
 
+def large_targets(live):
+    base = f"/images/image/{live.image_id('s.tiff')}/1/1/tile_files/{LEVEL}"
+    whole = range(SIDE // 1024)
+    return [f"{base}/{c}_{r}.{kind}" for kind in ("jpeg", "png") for c in whole for r in whole]
+
+
 SMALL = {"deepzoom": {"tile_size": TILE, "overlap": 0}}
 
 
@@ -160,11 +166,12 @@ def stop_a_holder(live, targets):
 
 
 def test_a_killed_leader_is_followed_at_once(slide):
-    """Everybody else waits for the tile of a worker that is stopped, and then killed."""
-    with start(slide, 1024, **SMALL) as live:
+    """Everybody else waits for the tile of a worker that is stopped, and then killed. Tiles
+    are large, so that one is met while it is rendered."""
+    with start(slide, 1024, deepzoom={"tile_size": 1024, "overlap": 0}) as live:
         pids = live.worker_pids()
         idle = {pid: sockets_of(pid) for pid in pids}
-        holder, target, asked = stop_a_holder(live, tile_targets(live, 500))
+        holder, target, asked = stop_a_holder(live, large_targets(live))
         others = [pid for pid in pids if pid != holder]
         done = load.Load(live.web.http.port, [target])
         crowd = threading.Thread(target=done.run, args=(20, 1))
