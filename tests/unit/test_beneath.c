@@ -41,21 +41,21 @@ static void make_file(const struct fixture *f, const char *name)
 
 static void make_links(const struct fixture *f)
 {
-	make_link(f, "a.svs", "root/same");
-	make_link(f, "case/b.svs", "root/down");
-	make_link(f, "case", "root/folder");
-	make_link(f, "../a.svs", "root/case/up");
-	make_link(f, "../folder/../case/./up", "root/case/around");
-	make_link(f, "../outside.svs", "root/out");
-	make_link(f, "case/../../outside.svs", "root/out2");
-	make_link(f, "..", "root/parent");
-	make_link(f, "/etc/passwd", "root/absolute");
-	make_link(f, "loop", "root/loop");
-	make_link(f, "pong", "root/ping");
-	make_link(f, "ping", "root/pong");
-	make_link(f, "nothing", "root/dangling");
-	make_link(f, "a.svs/", "root/slash");
-	make_link(f, "case/", "root/folder-slash");
+	make_link(f, "a.svs", "slides/same");
+	make_link(f, "case/b.svs", "slides/down");
+	make_link(f, "case", "slides/folder");
+	make_link(f, "../a.svs", "slides/case/up");
+	make_link(f, "../folder/../case/./up", "slides/case/around");
+	make_link(f, "../outside.svs", "slides/out");
+	make_link(f, "case/../../outside.svs", "slides/out2");
+	make_link(f, "..", "slides/parent");
+	make_link(f, "/etc/passwd", "slides/absolute");
+	make_link(f, "loop", "slides/loop");
+	make_link(f, "pong", "slides/ping");
+	make_link(f, "ping", "slides/pong");
+	make_link(f, "nothing", "slides/dangling");
+	make_link(f, "a.svs/", "slides/slash");
+	make_link(f, "case/", "slides/folder-slash");
 }
 
 static int set_up(void **state)
@@ -64,14 +64,14 @@ static int set_up(void **state)
 	SC_AUTO_FREE char *root = NULL;
 
 	f->dir = check_mkdir();
-	make_folder(f, "root");
-	make_folder(f, "root/case");
-	make_folder(f, "root/case/deep");
+	make_folder(f, "slides");
+	make_folder(f, "slides/case");
+	make_folder(f, "slides/case/deep");
 	make_file(f, "outside.svs");
-	make_file(f, "root/a.svs");
-	make_file(f, "root/case/b.svs");
+	make_file(f, "slides/a.svs");
+	make_file(f, "slides/case/b.svs");
 	make_links(f);
-	root = check_path(f->dir, "root");
+	root = check_path(f->dir, "slides");
 	f->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(f->root >= 0);
 	*state = f;
@@ -191,12 +191,12 @@ static void refuses_what_the_kernel_refuses(void **state)
 		"../outside.svs",
 		"case/../..",
 		"./..",
-		"case/../../root/a.svs",
+		"case/../../slides/a.svs",
 		"out",
 		"out2",
 		"parent",
 		"parent/outside.svs",
-		"parent/root/a.svs",
+		"parent/slides/a.svs",
 		"absolute",
 		"loop",
 		"ping",
@@ -245,14 +245,14 @@ static void long_names(void **state)
 static void many_links(void **state)
 {
 	const struct fixture *f = *state;
-	char name[32] = "root/link0";
+	char name[32] = "slides/link0";
 
 	make_link(f, "a.svs", name);
 	for (int i = 1; i < 42; i++) {
 		char target[16];
 
 		(void)snprintf(target, sizeof(target), "link%d", i - 1);
-		(void)snprintf(name, sizeof(name), "root/link%d", i);
+		(void)snprintf(name, sizeof(name), "slides/link%d", i);
 		make_link(f, target, name);
 	}
 	for (int i = 37; i < 42; i++) {
@@ -264,7 +264,7 @@ static void many_links(void **state)
 static void who_may_not_search(void **state)
 {
 	const struct fixture *f = *state;
-	SC_AUTO_FREE char *path = check_path(f->dir, "root/case");
+	SC_AUTO_FREE char *path = check_path(f->dir, "slides/case");
 	bool is_root = geteuid() == 0;
 
 	assert_int_equal(chmod(f->dir, 0755) | chmod(path, 0), 0);
