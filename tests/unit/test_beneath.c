@@ -14,7 +14,7 @@
 #include "slide/beneath.h"
 
 struct fixture {
-	char *dir; /* holds root/ and outside.svs */
+	char *dir; /* holds slides/ and outside.svs */
 	int root;
 };
 
