@@ -85,6 +85,15 @@ static enum sc_status fail_path(struct sc_err *err, enum sc_status status,
 	return sc_fail(err, status, "%s: %s", where, reason);
 }
 
+/* Taken away since its folder was listed, so that it is as if it had never been there. A
+ * link that leads nowhere is there. */
+static bool has_gone(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
 static enum sc_status load_file(struct loading *l, const char *folder, const char *app,
 				const char *file, struct sc_err *err)
 {
@@ -97,9 +106,10 @@ static enum sc_status load_file(struct loading *l, const char *folder, const cha
 				 "not named as a migration: four digits, \"_\", 1 to 60 "
 				 "of a-z, 0-9, \"_\", \"-\", and \".json\"");
 	if (sc_migration_read(l->arena, path, (struct sc_migration_key){ app, name }, &m,
-			      err) != SC_OK)
+			      err) == SC_OK)
+		add(l, m);
+	else if (!has_gone(path))
 		return err->status;
-	add(l, m);
 	return SC_OK;
 }
 
@@ -130,7 +140,7 @@ static enum sc_status load_app(struct loading *l, const char *folder, const char
 	const char *app = sc_arena_str(l->arena, sc_bytes_str(name));
 	AUTO_NAMES list = list_names(path);
 
-	if (list.n < 0 && sc_migration_is_app(app))
+	if (list.n < 0 && errno != ENOENT && sc_migration_is_app(app))
 		return fail_path(err, SC_UNAVAILABLE, path, strerror(errno));
 	if (!has_json(&list))
 		return SC_OK;

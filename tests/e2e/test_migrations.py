@@ -43,7 +43,9 @@ class Site(service.Service):
     def put_text(self, name, text):
         path = self.dir / "migrations" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        whole = path.with_name(f".{path.name}")  # nobody reads half of it
+        whole.write_text(text)
+        whole.replace(path)
         return path
 
     def log(self):

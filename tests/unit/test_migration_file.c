@@ -5,10 +5,13 @@
 #include "tests/lib/check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "version/migration_set.h"
@@ -304,6 +307,50 @@ static void test_what_cannot_be_read(void **state)
 	assert_non_null(strstr(err.text, strerror(ENOTDIR)));
 }
 
+#define LOADS 3000
+
+/* Until it is killed. */
+static pid_t put_and_take_away(const char *from, const char *to)
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child > 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (link(from, to) == 0 && unlink(to) == 0)
+		;
+	_exit(1);
+}
+
+/* What is taken away between a look at its folder and one at itself was never there. */
+static void test_what_comes_and_goes(void **state)
+{
+	struct folder *f = *state;
+	SC_AUTO_FREE char *whole = check_path(f->dir, "whole");
+	SC_AUTO_FREE char *path = check_path(f->dir, "0002_x.json");
+	bool seen[2] = { false, false };
+	int ended = 0;
+
+	put(f, "whole", "{}");
+	pid_t child = put_and_take_away(whole, path);
+	enum sc_status status = SC_OK;
+	for (int i = 0; i < LOADS || !(seen[0] && seen[1]); i++) {
+		assert_true(i < 100 * LOADS);
+		status = sc_migrations_load(f->dir, &f->set, &err);
+		if (status)
+			break;
+		seen[f->set->n > 1] = true;
+		sc_migrations_free(f->set);
+		f->set = NULL;
+	}
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, &ended, 0), child);
+	assert_true(WIFSIGNALED(ended));
+	if (status)
+		fail_msg("%s", err.text);
+}
+
 /* The end of a long path is what tells one file from another. */
 static void test_long_path(void **state)
 {
@@ -336,6 +383,7 @@ int main(void)
 		TEST(test_sizes),
 		TEST(test_many_operations),
 		TEST(test_what_cannot_be_read),
+		TEST(test_what_comes_and_goes),
 		TEST(test_long_path),
 	};
 
