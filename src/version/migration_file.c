@@ -154,6 +154,21 @@ static enum sc_status read_bytes(int fd, struct sc_buf *out, struct sc_err *err)
 	return status;
 }
 
+/* A link that leads nowhere is there. */
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+static enum sc_status fail_open(const char *path, int reason, struct sc_err *err)
+{
+	bool gone = reason == ENOENT && !is_link(path);
+
+	return sc_fail(err, gone ? SC_NOT_FOUND : SC_UNAVAILABLE, "%s", strerror(reason));
+}
+
 /* What the folder's owner links to is a file like others; a pipe would be waited for. */
 static enum sc_status read_text(const char *path, struct sc_buf *out, struct sc_err *err)
 {
@@ -161,7 +176,7 @@ static enum sc_status read_text(const char *path, struct sc_buf *out, struct sc_
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return sc_fail(err, SC_UNAVAILABLE, "%s", strerror(errno));
+		return fail_open(path, errno, err);
 	if (!S_ISREG(st.st_mode))
 		return sc_fail(err, SC_INVALID, "not a file");
 	return read_bytes(fd, out, err);

@@ -85,15 +85,6 @@ static enum sc_status fail_path(struct sc_err *err, enum sc_status status,
 	return sc_fail(err, status, "%s: %s", where, reason);
 }
 
-/* Taken away since its folder was listed, so that it is as if it had never been there. A
- * link that leads nowhere is there. */
-static bool has_gone(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) != 0 && errno == ENOENT;
-}
-
 static enum sc_status load_file(struct loading *l, const char *folder, const char *app,
 				const char *file, struct sc_err *err)
 {
@@ -105,12 +96,12 @@ static enum sc_status load_file(struct loading *l, const char *folder, const cha
 		return fail_path(err, SC_INVALID, path,
 				 "not named as a migration: four digits, \"_\", 1 to 60 "
 				 "of a-z, 0-9, \"_\", \"-\", and \".json\"");
-	if (sc_migration_read(l->arena, path, (struct sc_migration_key){ app, name }, &m,
-			      err) == SC_OK)
+	enum sc_status status = sc_migration_read(
+		l->arena, path, (struct sc_migration_key){ app, name }, &m, err);
+	if (status == SC_OK)
 		add(l, m);
-	else if (!has_gone(path))
-		return err->status;
-	return SC_OK;
+	/* Taken away since its folder was listed: as if it had never been there. */
+	return status == SC_NOT_FOUND ? SC_OK : status;
 }
 
 static enum sc_status load_files(struct loading *l, const char *folder, const char *app,

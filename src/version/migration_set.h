@@ -50,7 +50,7 @@ SC_MUST enum sc_status sc_migration_check(const struct sc_migration *m,
 void sc_migration_where(const struct sc_migration *m, char out[SC_MIGRATION_WHERE_MAX]);
 
 /* migration_file.c: one file. What is made of it lies in the arena; so must key and
- * path. SC_INVALID, SC_UNAVAILABLE: "PATH: reason". */
+ * path. SC_INVALID, SC_UNAVAILABLE, SC_NOT_FOUND (there is none): "PATH: reason". */
 SC_MUST enum sc_status sc_migration_read(struct sc_arena *arena, const char *path,
 					 struct sc_migration_key key,
 					 const struct sc_migration **out,
