@@ -11,7 +11,7 @@ VERSION := 0.1.0
 
 # Each directory is a layer; tests/lint/layers checks who may include whom.
 LAYERS := base conf http image slide cache version render access warm app
-LIBS_PC := libjpeg libpng libtiff-4 openslide jansson libsodium libxxhash hiredis libmemcached zlib
+LIBS_PC := libseccomp libjpeg libpng libtiff-4 openslide jansson libsodium libxxhash hiredis libmemcached zlib
 LIBS := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null) -llmdb -lfcgi -lcrypt -lm -lpthread
 PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null | sed 's/-I/-isystem /g')
 

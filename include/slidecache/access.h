@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access: who asks, and what may they do. Decided before any cached byte, entity tag or
- * slide is touched.
+ * Access: who asks. What they may do is acl.h's; both are decided before any cached byte,
+ * entity tag or slide is touched.
  *
- * Reading is open. Managing (everything that changes a cache, a version or the catalogue,
- * and reading its statistics) needs a user: one of htpasswd_file, by HTTP Basic, or one
- * that the web server names, if that is trusted. While neither is configured it is
- * refused with a sentence that says how to set it up.
+ * A caller is a stranger, a user (of htpasswd_file by HTTP Basic, or one whom the web
+ * server names, if that is trusted) or a token (of tokens_file, "Authorization: Bearer").
+ * Whoever sends credentials that are wrong is nobody, not a stranger: the answer is 401,
+ * so that an expired password does not look like an empty catalogue.
  *
- * The file is read again when it changes; its hashes are what crypt(3) takes of those
- * that htpasswd writes: bcrypt (-B) and SHA-crypt (-2, -5), and yescrypt. Others (MD5,
- * plain text) never match, with a log line. Checking a password takes as long as its hash
- * was made to take, so passwords are looked at only where a right depends on them.
+ * Files are read again when they change. The hashes of htpasswd_file are what crypt(3)
+ * takes of those that htpasswd writes: bcrypt (-B) and SHA-crypt (-2, -5), and yescrypt.
+ * Others (MD5, plain text) never match, with a log line. A password that was found right
+ * is remembered for a minute, and one that was found wrong for some seconds, by all
+ * processes of the service: under a hash of user, password and line of the file, keyed
+ * with random bytes that no file holds. Of a token the file holds a hash only.
+ *
+ * Ten wrong credentials from one address within a minute: more from there are not looked
+ * at for the rest of it, but for passwords that are remembered as right and tokens that
+ * are right (of 256 random bits, so that nobody guesses one).
  */
 #ifndef SLIDECACHE_ACCESS_H
 #define SLIDECACHE_ACCESS_H
@@ -21,47 +27,72 @@
 
 #include "slidecache/status.h"
 
-enum sc_right { SC_RIGHT_NONE, SC_RIGHT_READ, SC_RIGHT_MANAGE };
+/* Bits of a set. */
+enum sc_right {
+	SC_RIGHT_NONE = 0,
+	SC_RIGHT_READ = 1,
+	SC_RIGHT_MANAGE = 2, /* whatever changes a cache, a version, the catalogue */
+	SC_RIGHT_LABEL =
+		4, /* the images of a slide's label and of its glass as a whole */
+};
+#define SC_RIGHTS_ALL (SC_RIGHT_READ | SC_RIGHT_MANAGE | SC_RIGHT_LABEL)
 
-#define SC_USER_MAX 64
+#define SC_USER_MAX 64 /* bytes of a user's or a token's name */
+
+enum sc_caller_kind { SC_CALLER_STRANGER, SC_CALLER_USER, SC_CALLER_TOKEN };
+
+struct sc_caller {
+	enum sc_caller_kind kind;
+	char name[SC_USER_MAX + 1]; /* "" of a stranger */
+	unsigned rights;	    /* at most these, whatever an access list grants */
+};
 
 struct sc_access_options {
 	const char *htpasswd_file; /* NULL or "": none */
+	const char *tokens_file;   /* NULL or "": none */
 	bool trust_remote_user;
 	/* A lock file, so that of all processes one looks at a password and one waits for
 	 * it, the others are sent away: guesses must not take processors and workers from
-	 * those who only read. NULL or "": none. Copied. */
+	 * those who only read. Whoever sends the very credentials that are being looked
+	 * at waits for that answer. NULL or "": none. Copied. */
 	const char *lock_file;
 };
+
+/*
+ * Maps what processes share of this: what is remembered, and who guessed. By the master,
+ * once, before it forks; a process without it keeps its own. Whoever can write there is
+ * one of the service's own processes, which could answer what it likes anyway.
+ */
+SC_MUST enum sc_status sc_access_share(struct sc_err *err);
 
 struct sc_access;
 /* One handle a process; the options' strings must outlive it. Opening reads no file. */
 struct sc_access *sc_access_new(const struct sc_access_options *o);
 void sc_access_free(struct sc_access *a);
-/* Reads the file once. SC_INVALID, SC_UNAVAILABLE with a sentence that begins with the
+/* Reads the files once. SC_INVALID, SC_UNAVAILABLE with a sentence that begins with the
  * name of the option: "access.htpasswd_file: ..."; SC_DENIED: this user may not read it.
  */
 SC_MUST enum sc_status sc_access_options_check(const struct sc_access_options *o,
 					       struct sc_err *err);
+/* Whether anybody can be known at all. */
+bool sc_access_knows_anybody(const struct sc_access *a);
 
 /* What a request says of its sender. */
 struct sc_credentials {
 	const char *authorization; /* the header; NULL: none */
 	const char *remote_user;   /* as the web server has it; "": nobody */
+	const char *address;	   /* REMOTE_ADDR; "": unknown, all of them one */
 };
 
 /*
- * Who asks, and whether they may. image: the id that the route names, 0 when it names
- * none. user: is filled with the name, "" for a stranger whom nobody had to know.
- * SC_STRANGER: a user is needed, and credentials are missing or wrong; SC_DENIED: nobody
- * may, or this user may not; SC_UNAVAILABLE: htpasswd_file cannot be read now. All with a
- * sentence that holds nothing of the credentials.
+ * Who asks; without credentials, or with those of a scheme that is not set up, a
+ * stranger. SC_STRANGER: credentials are wrong; SC_THROTTLED: too many wrong ones from
+ * that address; SC_UNAVAILABLE: a file cannot be read now, or others' passwords are being
+ * checked. All with a sentence that holds nothing of the credentials. Wrong ones are a
+ * log line, at most one an address and second, and counted (metrics.h).
  */
-SC_MUST enum sc_status sc_access_check(struct sc_access *a,
-				       const struct sc_credentials *who,
-				       enum sc_right right, int64_t image,
-				       char user[SC_USER_MAX + 1], struct sc_err *err);
-/* Whether a stranger may read the image: decides "public" in Cache-Control. */
-bool sc_access_is_public(int64_t image);
+SC_MUST enum sc_status sc_access_identify(struct sc_access *a,
+					  const struct sc_credentials *who,
+					  struct sc_caller *out, struct sc_err *err);
 
 #endif

@@ -3,8 +3,8 @@
  * The application: one request in, one response out.
  *
  * What a worker opens after fork (version store, caches, catalogue, slides) and the chain
- * log -> error -> auth -> cache_versions -> acl -> change -> conditional -> cache ->
- * handler. One handle a process, one request at a time.
+ * log -> error -> route -> auth -> cache_versions -> acl -> change -> conditional ->
+ * cache -> handler. One handle a process, one request at a time.
  */
 #ifndef SLIDECACHE_APP_H
 #define SLIDECACHE_APP_H

@@ -48,6 +48,7 @@ struct sc_conf {
 	int64_t max_mem_mb_per_worker;	 /* MiB; 0: by slides.max_open */
 	int64_t max_waiting;		 /* connections; more are answered 503 */
 	char *user;			 /* "" stays who we are */
+	char *sandbox;			 /* "on", "off" */
 	char *peer_users;		 /* comma list; besides root and ourselves */
 	char *state_dir, *cache_dir;
 	struct {
@@ -56,6 +57,7 @@ struct sc_conf {
 		bool scan;
 		int64_t scan_interval_s;
 		int64_t max_open;
+		bool associated_images; /* their label and macro have routes */
 	} slides;
 	struct {
 		int64_t tile_size, overlap;
@@ -73,7 +75,10 @@ struct sc_conf {
 	bool migrate_on_start;
 	struct sc_conf_cache caches[SC_CONF_CACHES];
 	struct {
-		char *htpasswd_file; /* "" none */
+		char *htpasswd_file;	/* "" none */
+		char *tokens_file;	/* "" none */
+		char *acl_file;		/* "" none */
+		char *signing_key_file; /* "" none */
 		bool trust_remote_user;
 	} access;
 	struct {

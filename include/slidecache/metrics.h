@@ -43,6 +43,10 @@ extern "C" {
 	X(RELOAD_ERRORS, "reload_errors", "configurations refused while running")        \
 	X(STRIKES, "strikes", "slides that a worker died of, each time")                 \
 	X(QUARANTINED, "quarantined", "slides put into quarantine")                      \
+	X(BAD_CREDENTIALS, "bad_credentials", "requests whose credentials were wrong")   \
+	X(THROTTLED, "throttled",                                                        \
+	  "requests whose credentials were not looked at, after too many wrong ones")    \
+	X(FORBIDDEN, "forbidden", "requests for what the caller has no right to")        \
 	X(INVALIDATIONS, "invalidations",                                                \
 	  "names that got a new version through the service")                            \
 	X(VERSION_ERRORS, "version_errors", "version store out of reach")                \

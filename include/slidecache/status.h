@@ -36,6 +36,7 @@ enum sc_status {
 	SC_MEDIA_TYPE,	/* a request's body is of a type that its route does not take */
 	SC_FIELD,	/* a field of a request's body is unknown or wrong; says which */
 	SC_FULL,	/* a queue has no room for it; later it may */
+	SC_THROTTLED,	/* too many wrong credentials from there; later may work */
 	SC_INTERNAL,	/* memory, a system call, a bug */
 };
 

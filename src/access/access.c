@@ -73,8 +73,8 @@ static enum sc_status check_remote(const char *name, char user[SC_USER_MAX + 1],
 {
 	if (!sc_user_name_valid(sc_bytes_str(name)))
 		return sc_fail(err, SC_STRANGER,
-			       "managing: the web server names a user whom no user "
-			       "could be called");
+			       "the web server names a user whom no user could be "
+			       "called");
 	memcpy(user, name, strlen(name) + 1);
 	return SC_OK;
 }
@@ -95,8 +95,7 @@ static enum sc_status take_turn(struct sc_access *a, struct sc_err *err)
 	}
 	if (status == SC_TIMEOUT)
 		return sc_fail(err, SC_UNAVAILABLE,
-			       "managing: others' passwords are being checked; try "
-			       "again");
+			       "others' passwords are being checked; try again");
 	return SC_OK;
 }
 
@@ -111,15 +110,14 @@ static enum sc_status check_password(struct sc_access *a, const struct sc_basic 
 {
 	if (sc_htpasswd_refresh(a->users, err) != SC_OK) {
 		err->status = SC_UNAVAILABLE;
-		return sc_fail_in(err, "managing");
+		return err->status;
 	}
 	if (take_turn(a, err) != SC_OK)
 		return err->status;
 	bool matches = sc_htpasswd_matches(a->users, basic->user, basic->password);
 	end_turn(a);
 	if (!matches)
-		return sc_fail(err, SC_STRANGER,
-			       "managing: the user or the password is wrong");
+		return sc_fail(err, SC_STRANGER, "the user or the password is wrong");
 	return SC_OK;
 }
 
@@ -131,7 +129,7 @@ static enum sc_status check_basic(struct sc_access *a, const char *authorization
 
 	if (!sc_basic_parse(authorization, &basic))
 		return sc_fail(err, SC_STRANGER,
-			       "managing: the credentials are not those of HTTP Basic");
+			       "the credentials are not those of HTTP Basic");
 	status = check_password(a, &basic, err);
 	if (!status)
 		memcpy(user, basic.user, sizeof(basic.user));
@@ -139,34 +137,30 @@ static enum sc_status check_basic(struct sc_access *a, const char *authorization
 	return status;
 }
 
-static enum sc_status check_user(struct sc_access *a, const struct sc_credentials *who,
-				 char user[SC_USER_MAX + 1], struct sc_err *err)
+enum sc_status sc_access_identify(struct sc_access *a, const struct sc_credentials *who,
+				  struct sc_caller *out, struct sc_err *err)
 {
-	if (!a->users && !a->trust_remote_user)
-		return sc_fail(err, SC_DENIED,
-			       "managing over HTTP is not set up: the option "
-			       "access.htpasswd_file or access.trust_remote_user says "
-			       "who may; slidecachectl on the server always works");
+	enum sc_status status = SC_OK;
+
+	*out = (struct sc_caller){ .kind = SC_CALLER_STRANGER, .rights = SC_RIGHT_READ };
 	if (a->trust_remote_user && who->remote_user && *who->remote_user)
-		return check_remote(who->remote_user, user, err);
-	if (a->users && who->authorization)
-		return check_basic(a, who->authorization, user, err);
-	return sc_fail(err, SC_STRANGER, "managing needs a user: %s",
-		       a->users ? "send credentials by HTTP Basic"
-				: "the web server names none");
+		status = check_remote(who->remote_user, out->name, err);
+	else if (a->users && who->authorization)
+		status = check_basic(a, who->authorization, out->name, err);
+	if (status || !out->name[0])
+		return status;
+	out->kind = SC_CALLER_USER;
+	out->rights = SC_RIGHTS_ALL;
+	return SC_OK;
 }
 
-enum sc_status sc_access_check(struct sc_access *a, const struct sc_credentials *who,
-			       enum sc_right right, int64_t image,
-			       char user[SC_USER_MAX + 1], struct sc_err *err)
+bool sc_access_knows_anybody(const struct sc_access *a)
 {
-	(void)image;
-	user[0] = '\0';
-	return right == SC_RIGHT_MANAGE ? check_user(a, who, user, err) : SC_OK;
+	return a->users || a->trust_remote_user;
 }
 
-bool sc_access_is_public(int64_t image)
+enum sc_status sc_access_share(struct sc_err *err)
 {
-	(void)image;
-	return true;
+	(void)err;
+	return SC_OK;
 }

@@ -85,9 +85,11 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 	a->catalogue = sc_catalogue_new(conf->slides.catalogue);
 	a->access = sc_access_new(&(struct sc_access_options){
 		.htpasswd_file = conf->access.htpasswd_file,
+		.tokens_file = conf->access.tokens_file,
 		.trust_remote_user = conf->access.trust_remote_user,
 		.lock_file = (const char *)lock_file.data,
 	});
+	a->acl = sc_acl_new(conf->access.acl_file);
 	status = open_slides(a, err);
 	if (status) {
 		sc_app_close(a);
@@ -109,6 +111,7 @@ void sc_app_close(struct sc_app *a)
 	sc_renderer_free(a->renderer);
 	sc_catalogue_close(a->catalogue);
 	sc_access_free(a->access);
+	sc_acl_free(a->acl);
 	sc_slide_root_close(a->root);
 	sc_version_memo_free(a->memo);
 	free(a);

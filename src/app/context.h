@@ -7,6 +7,7 @@
 #define SLIDECACHE_CONTEXT_H
 
 #include "slidecache/access.h"
+#include "slidecache/acl.h"
 #include "slidecache/app.h"
 #include "slidecache/cache.h"
 #include "slidecache/catalogue.h"
@@ -20,6 +21,7 @@ struct sc_app {
 	struct sc_slide_root *root;
 	struct sc_catalogue *catalogue;
 	struct sc_access *access;
+	struct sc_acl *acl;
 	struct sc_renderer *renderer;
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
@@ -46,7 +48,11 @@ enum { SC_V_TILES, SC_V_THUMBNAILS, SC_V_SLIDES, SC_V_IMAGE, SC_V_COUNT };
 struct sc_cache_versions {
 	bool known; /* false: they cannot be read: no cache may be used */
 	size_t n;
-	uint64_t epoch; /* a hash of them all; 0 while they are not known */
+	uint64_t epoch; /* a hash of the items; 0 while they are not known */
+	/* Of the versioned cache "acl", read along while there is an acl_file; "" while
+	 * it is not known or not versioned. Not an item: who may see a tile is not what
+	 * it looks like. */
+	char acl[SC_VERSION_LEN + 1];
 	struct sc_version
 		items[SC_V_COUNT]; /* by SC_V_...; SC_V_IMAGE only with an image */
 };
@@ -56,8 +62,9 @@ enum sc_cache_result { SC_X_NONE, SC_X_HIT, SC_X_MISS, SC_X_SHARED, SC_X_BYPASS 
 
 struct sc_context {
 	struct sc_app *app;
-	int64_t start_us;	    /* monotonic */
-	char user[SC_USER_MAX + 1]; /* who asks, as far as a right depends on it */
+	int64_t start_us;	 /* monotonic */
+	struct sc_caller caller; /* who asks, as far as a right depends on it */
+	bool public;		 /* anybody may have the answer; else only this caller */
 	const struct sc_route_detail *detail;
 	const struct sc_image *image; /* of the route's id; NULL when there is none */
 	/* Never NULL: unknown until mw_cache_versions has read them. Handlers read it,
@@ -210,7 +217,14 @@ enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_er
 enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err);
 /* SC_DENIED when a browser sends it from a page of another site; origin.c */
 enum sc_status sc_check_origin(const struct sc_request *rq, struct sc_err *err);
-/* Whether the sender has the right to the image (0: none is named); fills ctx->user. */
+/* Fills ctx->caller from what the request says; as sc_access_identify. mw_auth.c */
+enum sc_status sc_identify(struct sc_request *rq, struct sc_err *err);
+/*
+ * Whether the caller has the right to the image; 0: to all images. SC_STRANGER: nobody
+ * knows them, and they might be somebody who has it; SC_NOT_FOUND, with the sentence of
+ * an image that is not there: they may not even read it; SC_DENIED: they may read it.
+ * mw_acl.c
+ */
 enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
 			      struct sc_err *err);
 

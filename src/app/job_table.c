@@ -93,7 +93,7 @@ enum sc_status sc_job_queue(struct sc_request *rq, const struct sc_warm_request 
 	enum sc_status status = sc_job_table(app, &jobs, err);
 
 	_Static_assert(sizeof(by) <= sizeof(out->by), "a job has room for who wanted it");
-	sc_actor(rq->ctx->user, by);
+	sc_actor(rq->ctx->caller.name, by);
 	if (!status)
 		status = sc_job_table_said(app, sc_jobs_add(jobs, wants, n, by, out, err),
 					   err);

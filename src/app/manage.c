@@ -100,7 +100,7 @@ void sc_actor(const char *user, char out[SC_ACTOR_MAX + 1])
 /* Who and from where come first: of what was done the end may be left out. */
 void sc_audit(const struct sc_request *rq, const char *done)
 {
-	sc_log_info("audit: %s from %s: %s", rq->ctx->user, rq->remote_addr, done);
+	sc_log_info("audit: %s from %s: %s", rq->ctx->caller.name, rq->remote_addr, done);
 }
 
 static void audit_names(const struct sc_request *rq, const char *done,
@@ -126,7 +126,7 @@ enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change 
 
 	if (status)
 		return status;
-	sc_actor(rq->ctx->user, actor);
+	sc_actor(rq->ctx->caller.name, actor);
 	sc_versions_set_actor(app->versions, actor);
 	status = change->run(app->versions, names, n, err);
 	sc_versions_set_actor(app->versions, NULL);

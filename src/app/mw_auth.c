@@ -1,25 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * auth: who asks. While no users are configured everybody is a stranger; credentials that
+ * auth: who asks. Where anybody may read, readers are strangers, and credentials that
  * clients send all the same (EXACT's always do) are not looked at.
  */
 #include "app/context.h"
 
-enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
-			      struct sc_err *err)
+static bool depends_on_caller(const struct sc_context *ctx)
 {
-	const struct sc_credentials who = {
-		.authorization = rq->header(rq, "HTTP_AUTHORIZATION"),
-		.remote_user = rq->remote_user,
-	};
+	unsigned right = ctx->detail->right;
 
-	return sc_access_check(rq->ctx->app->access, &who, right, image, rq->ctx->user,
-			       err);
+	if (right == SC_RIGHT_READ)
+		return sc_acl_is_set(ctx->app->acl);
+	return right != SC_RIGHT_NONE;
 }
 
 enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs,
 			  struct sc_err *err)
 {
-	rq->ctx->user[0] = '\0';
-	return sc_next(rq, rs, err);
+	struct sc_context *ctx = rq->ctx;
+	enum sc_status status = SC_OK;
+
+	ctx->caller = (struct sc_caller){ .rights = SC_RIGHT_READ };
+	if (depends_on_caller(ctx))
+		status = sc_identify(rq, err);
+	return status ? status : sc_next(rq, rs, err);
+}
+
+enum sc_status sc_identify(struct sc_request *rq, struct sc_err *err)
+{
+	const struct sc_credentials who = {
+		.authorization = rq->header(rq, "HTTP_AUTHORIZATION"),
+		.remote_user = rq->remote_user,
+		.address = rq->remote_addr,
+	};
+
+	return sc_access_identify(rq->ctx->app->access, &who, &rq->ctx->caller, err);
 }

@@ -89,9 +89,7 @@ static void set_headers(struct sc_request *rq, struct sc_response *rs)
 		{ "private, max-age=31536000, immutable",
 		  "public, max-age=31536000, immutable" },
 	};
-	bool anybody = sc_access_is_public(rq->ctx->image->id);
-
-	sc_response_header(rs, "Cache-Control", texts[is_versioned(rq)][anybody]);
+	sc_response_header(rs, "Cache-Control", texts[is_versioned(rq)][rq->ctx->public]);
 	if (sc_has_versions(rq->ctx))
 		sc_response_header(
 			rs, "ETag",

@@ -18,6 +18,7 @@ static const struct {
 	{ SC_UNAVAILABLE, 503 }, { SC_TIMEOUT, 503 },	 { SC_METHOD, 405 },
 	{ SC_ABORTED, 499 },	 { SC_EXISTS, 409 },	 { SC_STRANGER, 401 },
 	{ SC_MEDIA_TYPE, 415 },	 { SC_FIELD, 422 },	 { SC_FULL, 429 },
+	{ SC_THROTTLED, 429 },
 };
 
 static int http_code(enum sc_status status)

@@ -51,7 +51,8 @@ enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
 	if (status == SC_NOT_FOUND && !(rq->method & (SC_GET | SC_HEAD | SC_OTHER))) {
 		struct sc_err denied;
 
-		if (sc_check_right(rq, SC_RIGHT_MANAGE, 0, &denied)) {
+		if (sc_identify(rq, &denied) ||
+		    sc_check_right(rq, SC_RIGHT_MANAGE, 0, &denied)) {
 			*err = denied;
 			return denied.status;
 		}

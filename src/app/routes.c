@@ -152,7 +152,7 @@ const size_t sc_routes_count = sizeof(sc_routes) / sizeof(sc_routes[0]);
 /* Outermost first. Permission is decided before a body, an entity tag or a cached byte is
  * looked at; a tag before a cache; a cache before a slide. */
 static const sc_middleware_fn chain[] = {
-	sc_mw_log, sc_mw_error,	 sc_mw_auth,	    sc_mw_route, sc_mw_cache_versions,
+	sc_mw_log, sc_mw_error,	 sc_mw_route,	    sc_mw_auth,	 sc_mw_cache_versions,
 	sc_mw_acl, sc_mw_change, sc_mw_conditional, sc_mw_cache, sc_mw_handler,
 };
 const struct sc_chain sc_app_chain = { chain, sizeof(chain) / sizeof(chain[0]) };

@@ -51,6 +51,7 @@ const char *sc_status_name(enum sc_status status)
 		[SC_MEDIA_TYPE] = "media-type",
 		[SC_FIELD] = "field",
 		[SC_FULL] = "full",
+		[SC_THROTTLED] = "throttled",
 		[SC_INTERNAL] = "internal",
 	};
 

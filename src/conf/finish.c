@@ -96,6 +96,25 @@ static enum sc_status finish_cache(struct sc_conf *c, int i, struct sc_err *err)
 	return make_absolute(&cache->location, name, err);
 }
 
+static enum sc_status finish_access(struct sc_conf *c, struct sc_err *err)
+{
+	const struct {
+		char **path;
+		const char *name;
+	} files[] = {
+		{ &c->access.htpasswd_file, "access.htpasswd_file" },
+		{ &c->access.tokens_file, "access.tokens_file" },
+		{ &c->access.acl_file, "access.acl_file" },
+		{ &c->access.signing_key_file, "access.signing_key_file" },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (**files[i].path &&
+		    make_absolute(files[i].path, files[i].name, err) != SC_OK)
+			return err->status;
+	return SC_OK;
+}
+
 static enum sc_status finish_paths(struct sc_conf *c, struct sc_err *err)
 {
 	bool own_versions = strcmp(c->versions.backend, "embedded") == 0;
@@ -114,8 +133,7 @@ static enum sc_status finish_paths(struct sc_conf *c, struct sc_err *err)
 		return err->status;
 	if (make_absolute(&c->migrations_dir, "migrations_dir", err) != SC_OK)
 		return err->status;
-	if (*c->access.htpasswd_file &&
-	    make_absolute(&c->access.htpasswd_file, "access.htpasswd_file", err) != SC_OK)
+	if (finish_access(c, err) != SC_OK)
 		return err->status;
 	if (strcmp(c->log.target, "stderr") != 0 &&
 	    make_absolute(&c->log.target, "log.target", err) != SC_OK)
