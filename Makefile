@@ -31,6 +31,12 @@ OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 LDSAN := -fsanitize=address,undefined
 endif
+ifdef FUZZ
+OPT := -O1 -g -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer -D__SANITIZE_ADDRESS__ \
+	-Wno-unused-variable # which clang says of those with a cleanup
+LDSAN := -fsanitize=address,undefined
+endif
 ifdef COVERAGE
 OPT := -O0 -g --coverage
 LDSAN := --coverage
@@ -57,6 +63,7 @@ TOOL_SRC := $(sort $(wildcard src/tools/*.c))
 C_TESTS := $(sort $(wildcard tests/unit/test_*.c tests/contract/test_*.c tests/fault/test_*.c))
 C_TEST_LIB := $(sort $(wildcard tests/lib/*.c))
 BENCH_SRC := $(sort $(wildcard tests/bench/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 CORE := $(BUILD)/libcore.a
@@ -64,6 +71,7 @@ SERVER := $(BUILD)/libserver.a
 LIBRARIES := $(BUILD)/libslidecache.so $(BUILD)/libslidecache.a
 PROGRAMS := $(BUILD)/slidecached $(BUILD)/slidecachectl $(BUILD)/make-slide
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(C_TESTS))
+REPLAY_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(FUZZ_SRC))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 all: $(PROGRAMS) $(LIBRARIES) $(BUILD)/man
@@ -102,6 +110,13 @@ $(BUILD)/make-slide: $(call obj,$(TOOL_SRC)) $(CORE)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(C_TEST_LIB)) $(SERVER) $(CORE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS)
+# Fuzz targets on the inputs of their corpus; and, in "fuzz", under libFuzzer.
+$(BUILD)/tests/fuzz/%: $(call obj,tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.c) \
+		$(SERVER) $(CORE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/fuzz_%: $(call obj,tests/fuzz/fuzz_%.c tests/fuzz/fuzz.c) $(SERVER) $(CORE)
+	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 # The one file of slidecachectl that is pure.
 $(BUILD)/tests/unit/test_progress_bar: $(BUILD)/obj/src/ctl/progress_bar.o
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
@@ -112,7 +127,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(CORE)
 $(BUILD)/man: $(PROGRAMS) deploy/build-man deploy/debian/changelog $(wildcard deploy/man/*)
 	@deploy/build-man $(BUILD) $(VERSION)
 
-test-programs: $(TEST_PROGRAMS)
+test-programs: $(TEST_PROGRAMS) $(REPLAY_PROGRAMS)
 bench-programs: $(BENCH_PROGRAMS)
 
 # What "run" and "check" need before they can build: the recursive call reads pkg-config
@@ -138,6 +153,14 @@ www:
 # Three files at a time: most of their time tests wait for something.
 PYTEST := SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider \
 	-n 3 --dist loadfile
+# Scripts, packages, configurations of others, pages: nothing of them is told by programs
+# with sanitizers, and what these run is run by the other tests.
+ONCE := $(addprefix tests/,e2e/test_package.py e2e/test_install.py \
+	e2e/test_install_packages.py e2e/test_web_stock.py browser)
+SUITES := $(filter-out $(if $(SAN),tests/browser),tests/e2e tests/fault tests/browser) \
+	$(if $(SAN),$(ONCE:%=--ignore=%))
+# All processors, unless who called said how many.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 QUICK := tests/e2e/test_routes.py tests/e2e/test_bad_input.py
 QUICK_C := $(filter-out %/test_cache_calls %/test_cache_sizes, \
 	$(filter $(BUILD)/tests/unit/% $(BUILD)/tests/contract/%,$(TEST_PROGRAMS)))
@@ -150,13 +173,14 @@ check-quick: all test-programs www
 	@tests/lint/run
 	@tests/run-c $(QUICK_C)
 	@$(PYTEST) $(QUICK)
-check-all: all test-programs bench-programs www
-	@tests/lint/run
-	@tests/run-c $(TEST_PROGRAMS)
-	@$(PYTEST) tests/e2e tests/fault tests/browser
+check-all:
+	@$(MAKE) --no-print-directory $(PARALLEL) all test-programs bench-programs www
+	@$(if $(SAN),,tests/lint/run)
+	@tests/run-c $(TEST_PROGRAMS) $(REPLAY_PROGRAMS)
+	@$(PYTEST) $(SUITES)
 check-long: packages-build-run-deb-check
 	@SLIDECACHE_LONG=1 $(MAKE) --no-print-directory check-all
-# The whole suite on programs built with AddressSanitizer and UBSan.
+# The suite on programs built with AddressSanitizer and UBSan.
 asan: packages-build-run-deb-check
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=1 check-all
 lint:
@@ -168,6 +192,12 @@ format:
 bench: packages-build-run-deb-check-bench
 	@$(MAKE) --no-print-directory all bench-programs
 	@SLIDECACHE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -B tests/bench/bench.py
+# T: one target, or several; S: seconds for each; RUNS: executions instead.
+T ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
+fuzz: packages-build-fuzz
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang FUZZ=1 fuzz-programs
+	@S='$(S)' RUNS='$(RUNS)' tests/fuzz/run $(BUILD)/fuzz $(T)
+fuzz-programs: $(T:%=$(BUILD)/fuzz_%)
 coverage: packages-build-run-deb-check-coverage
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 check-all
 	@gcovr --root . --filter src/ --object-directory $(BUILD)/coverage --print-summary
@@ -251,7 +281,8 @@ help:
 	@echo 'make check            install packages, build, run all tests, plain and as "asan"'
 	@echo 'make check-quick      lint, most C tests and routes, under a minute'
 	@echo 'make check-long       the tests with their full figures'
-	@echo 'make asan             all tests under AddressSanitizer and UBSan'
+	@echo 'make asan             the tests of C code under AddressSanitizer and UBSan'
+	@echo 'make fuzz             libFuzzer targets; T=NAME S=SECONDS (20) or RUNS=NUMBER'
 	@echo 'make bench            speed, as ratios to a floor and a peer'
 	@echo 'make lint tidy format coverage clean'
 	@echo 'make install          with its DESTDIR= PREFIX=/usr/local; uninstall, install-lib'
@@ -262,7 +293,7 @@ clean:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .PHONY: all test-programs bench-programs run www check check-quick check-all check-long \
-	asan lint tidy format bench coverage install install-lib install-system uninstall \
+	asan lint tidy fuzz fuzz-programs format bench coverage install install-lib install-system uninstall \
 	deb deb-only help clean FORCE
 .SECONDARY:
 FORCE:

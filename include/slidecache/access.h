@@ -17,7 +17,8 @@
  *
  * Ten wrong credentials from one address within a minute: more from there are not looked
  * at for the rest of it, but for passwords that are remembered as right and tokens that
- * are right (of 256 random bits, so that nobody guesses one).
+ * are right (of 256 random bits, so that nobody guesses one). Of IPv6 a /64 is one
+ * address. A token that has expired is no guess: it is wrong, but does not count.
  */
 #ifndef SLIDECACHE_ACCESS_H
 #define SLIDECACHE_ACCESS_H
@@ -38,6 +39,11 @@ enum sc_right {
 #define SC_RIGHTS_ALL (SC_RIGHT_READ | SC_RIGHT_MANAGE | SC_RIGHT_LABEL)
 
 #define SC_USER_MAX 64 /* bytes of a user's or a token's name */
+
+/* "read", "manage", "label"; SC_RIGHT_NONE: none is called so. */
+enum sc_right sc_right_named(const char *name);
+/* The lowest of the set; NULL: there is none. */
+const char *sc_right_name(unsigned rights);
 
 enum sc_caller_kind { SC_CALLER_STRANGER, SC_CALLER_USER, SC_CALLER_TOKEN };
 
@@ -74,8 +80,11 @@ void sc_access_free(struct sc_access *a);
  */
 SC_MUST enum sc_status sc_access_options_check(const struct sc_access_options *o,
 					       struct sc_err *err);
-/* Whether anybody can be known at all. */
+/* Whether anybody can be known at all; by a password, to us or to the web server; by a
+ * token. */
 bool sc_access_knows_anybody(const struct sc_access *a);
+bool sc_access_takes_passwords(const struct sc_access *a);
+bool sc_access_takes_tokens(const struct sc_access *a);
 
 /* What a request says of its sender. */
 struct sc_credentials {
@@ -94,5 +103,7 @@ struct sc_credentials {
 SC_MUST enum sc_status sc_access_identify(struct sc_access *a,
 					  const struct sc_credentials *who,
 					  struct sc_caller *out, struct sc_err *err);
+/* For so many seconds credentials from there are not looked at; 0: they are. */
+unsigned sc_access_throttled_s(const char *address);
 
 #endif

@@ -22,8 +22,9 @@
  * known), "strangers" (everybody, known or not). images: names of sets, or "all". A
  * member of a group is a user's name, or "token:NAME". An image is in a set by its id, by
  * a folder below the root that it is anywhere in, or by its file's name without folders,
- * matched as fnmatch(3) does without flags. Unknown keys, names, sets and groups are
- * errors, with the place in the file.
+ * matched as fnmatch(3) does without flags. Strangers can be given "read" only. Unknown
+ * keys, names, sets and groups are errors, with the place in the file, and what is there
+ * twice, and a rule that leaves out or empties one of its three parts. At most 1 MiB.
  *
  * Without an acl_file everybody may read, and users and tokens may manage and see labels.
  *
@@ -62,7 +63,10 @@ SC_MUST enum sc_status sc_acl_grants(struct sc_acl *acl, const struct sc_caller 
 /* A set of SC_RIGHT_... on an image, also one that the catalogue does not have (then by
  * "all" alone); 0: on all images, those of tomorrow too. */
 unsigned sc_grants_on(const struct sc_grants *g, int64_t image);
-/* Whether strangers may read the image: decides "public" in Cache-Control. Errors: no. */
+/* Whether it is a right on any image of the catalogue, or on all. */
+bool sc_grants_any(const struct sc_grants *g, enum sc_right right);
+/* Whether strangers may read the image: decides "public" in Cache-Control. Errors: no. By
+ * the file as the last sc_acl_grants found it, if there was one: that decides with it. */
 bool sc_acl_is_public(struct sc_acl *acl, const char *version,
 		      const struct sc_catalogue *c, int64_t image);
 

@@ -55,6 +55,9 @@ void sc_catalogue_close(struct sc_catalogue *c);
  * change of the file, and what was loaded before stays. */
 SC_MUST enum sc_status sc_catalogue_refresh(struct sc_catalogue *c, struct sc_err *err);
 
+/* How often it was loaded: while that stays, so do all images. */
+uint64_t sc_catalogue_generation(const struct sc_catalogue *c);
+
 /* Borrowed; valid until the next refresh. Images are in the order of their ids. */
 size_t sc_catalogue_count(const struct sc_catalogue *c);
 const struct sc_image *sc_catalogue_at(const struct sc_catalogue *c, size_t i);

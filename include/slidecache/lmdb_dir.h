@@ -9,6 +9,8 @@
  *  - Damage: LMDB reads through a memory map, so a damaged file can kill its reader. The
  *    probe reads it in a child process first. What is damaged is moved to PATH.damaged
  *    and others notice (sc_lmdb_dir_current) that the file is another one.
+ *    What a write would touch is checked before it is: a damaged page would disturb the
+ *    memory of who writes (the guard).
  *  - A handle belongs to the process that made it; one handle a process and directory
  *    (prepare refuses): closing a second one would drop the first one's reader lock.
  */
@@ -19,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "slidecache/bytes.h"
 #include "slidecache/status.h"
 
 struct MDB_env;
@@ -43,6 +46,7 @@ struct sc_lmdb_dir {
 	struct sc_lmdb_dir_options o; /* strings borrowed from the caller */
 	struct MDB_env *env;	      /* NULL while closed */
 	struct MDB_txn *reader;	      /* reused for every read */
+	struct sc_lmdb_guard *guard;  /* NULL until the first write */
 	int gate_fd;
 	pid_t pid;
 	dev_t dev; /* of the data file that env maps */
@@ -83,8 +87,15 @@ bool sc_lmdb_dir_current(const struct sc_lmdb_dir *d);
  * code; what it said is then told by sc_lmdb_fail. */
 SC_MUST int sc_lmdb_read_begin(struct sc_lmdb_dir *d, struct MDB_txn **out);
 void sc_lmdb_read_end(struct sc_lmdb_dir *d);
-/* Wants the gate. The caller commits or aborts. */
+/* Wants the gate. The caller commits or aborts, and changes nothing below a tree's name
+ * that was not guarded before. */
 SC_MUST int sc_lmdb_write_begin(struct sc_lmdb_dir *d, struct MDB_txn **out);
+/* Whether LMDB may put that key into the named tree of that transaction, or remove it;
+ * MDB_CORRUPTED: the pages that it would touch are damaged. */
+SC_MUST int sc_lmdb_guard(struct sc_lmdb_dir *d, const char *tree, struct sc_bytes key,
+			  bool removes);
+/* The same for whatever is done to any tree; reads all of them. */
+SC_MUST int sc_lmdb_guard_trees(struct sc_lmdb_dir *d);
 
 /* Calls visit for each record of a tree in order, until it returns something else than
  * 0, and returns that. It may not write. */

@@ -44,6 +44,8 @@ extern "C" {
 	X(STRIKES, "strikes", "slides that a worker died of, each time")                 \
 	X(QUARANTINED, "quarantined", "slides put into quarantine")                      \
 	X(BAD_CREDENTIALS, "bad_credentials", "requests whose credentials were wrong")   \
+	X(PASSWORDS_CHECKED, "passwords_checked",                                        \
+	  "passwords hashed to check them, as none of them was remembered")              \
 	X(THROTTLED, "throttled",                                                        \
 	  "requests whose credentials were not looked at, after too many wrong ones")    \
 	X(FORBIDDEN, "forbidden", "requests for what the caller has no right to")        \

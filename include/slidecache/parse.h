@@ -24,5 +24,9 @@ bool sc_parse_double(struct sc_bytes s, double *out);
  * Bad escapes, NUL bytes and results of cap bytes or more fail. */
 bool sc_percent_decode(struct sc_bytes s, bool plus_is_space, char *out, size_t cap);
 bool sc_utf8_valid(struct sc_bytes s);
+/* Bytes of the character that valid UTF-8 begins with, and its code, if it shows nothing
+ * but steers what is shown: controls beyond ASCII (U+009B begins a terminal's command),
+ * line separators, marks of the direction of writing. 0: it is another. */
+size_t sc_utf8_steering(const char *s, unsigned *code);
 
 #endif

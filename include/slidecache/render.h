@@ -126,6 +126,17 @@ SC_MUST enum sc_status sc_render_resolve(struct sc_renderer *r,
 					 const struct sc_plan *plan,
 					 struct sc_entry *entry, struct sc_err *err);
 
+/* The associated images of the plan's file (slide.h), whatever its item is; one of them
+ * as PNG. The errors of sc_render, SC_NOT_FOUND: none of that name; SC_UNREADABLE, too:
+ * over the limit. out: appended to; after a failure it may hold anything. */
+SC_MUST enum sc_status sc_render_associated_list(struct sc_renderer *r,
+						 const struct sc_plan *plan,
+						 struct sc_associated_list *out,
+						 struct sc_err *err);
+SC_MUST enum sc_status sc_render_associated(struct sc_renderer *r,
+					    const struct sc_plan *plan, const char *name,
+					    struct sc_buf *out, struct sc_err *err);
+
 /* The pyramid of the plan's file. SC_UNREADABLE, SC_CHANGED: as sc_render. */
 SC_MUST enum sc_status sc_render_pyramid(struct sc_renderer *r,
 					 const struct sc_plan *plan, struct sc_dz *out,

@@ -61,9 +61,10 @@ struct sc_slide_info {
 #define SC_SLIDE_TILE_MAX                                                                \
 	4096 /* pixels a side of a stored TIFF tile; 64 MiB any tile                     \
 	      */
-#define SC_SLIDE_READ_MAX	8192 /* pixels a side of one sc_slide_read */
-#define SC_SLIDE_PROPERTIES_MAX 4096
-#define SC_SLIDE_TILES_MAX	((size_t)32 << 20) /* bytes of decoded tiles, a pool */
+#define SC_SLIDE_READ_MAX	    8192 /* pixels a side of one sc_slide_read */
+#define SC_SLIDE_PROPERTIES_MAX	    4096
+#define SC_SLIDE_PROPERTY_BYTES_MAX (1 << 20)	       /* of their names and values */
+#define SC_SLIDE_TILES_MAX	    ((size_t)32 << 20) /* bytes of decoded tiles, a pool */
 
 struct sc_slide;
 struct sc_slide_pool;
@@ -110,5 +111,33 @@ struct sc_slide_region {
 SC_MUST enum sc_status sc_slide_read(struct sc_slide *s, const struct sc_slide_region *r,
 				     const uint32_t *background, struct sc_pixels *out,
 				     struct sc_err *err);
+
+/*
+ * Associated images: what a scanner stored beside the slide; "label", "macro" (the glass
+ * as a whole), "thumbnail". Names are the slide's own, in the order of their bytes: those
+ * of 1..SC_ASSOCIATED_NAME_MAX bytes of UTF-8 without slash and control characters, the
+ * first SC_ASSOCIATED_MAX of them. Others do not exist.
+ */
+#define SC_ASSOCIATED_MAX	 32
+#define SC_ASSOCIATED_NAME_MAX	 64
+#define SC_ASSOCIATED_PIXELS_MAX ((int64_t)64 << 20)
+struct sc_associated {
+	char name[SC_ASSOCIATED_NAME_MAX + 1];
+	int64_t width, height; /* pixels */
+};
+struct sc_associated_list {
+	size_t n;
+	struct sc_associated images[SC_ASSOCIATED_MAX];
+};
+/* Decodes nothing. After a failure the slide is closed, as by sc_slide_read. */
+SC_MUST enum sc_status sc_slide_associated(struct sc_slide *s,
+					   struct sc_associated_list *out,
+					   struct sc_err *err);
+/* Pixels, over white. SC_NOT_FOUND: none of that name; SC_TOO_LARGE: over
+ * SC_ASSOCIATED_PIXELS_MAX, or what struct sc_pixels can hold, and nothing was decoded.
+ * After any other failure the slide is closed. */
+SC_MUST enum sc_status sc_slide_read_associated(struct sc_slide *s, const char *name,
+						struct sc_pixels *out,
+						struct sc_err *err);
 
 #endif

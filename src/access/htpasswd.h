@@ -8,8 +8,6 @@
 #define SRC_ACCESS_HTPASSWD_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
 
 #include "slidecache/status.h"
 
@@ -22,10 +20,9 @@ void sc_htpasswd_free(struct sc_htpasswd *h);
  * used are told by their numbers, once. SC_INVALID, SC_DENIED, SC_UNAVAILABLE: no file
  * that can be read; then there are no users. The sentence does not hold the path. */
 SC_MUST enum sc_status sc_htpasswd_refresh(struct sc_htpasswd *h, struct sc_err *err);
-/* Whether what was read at read_us (wall clock) of a file that was as st says is what is
- * in the file that is as now says. Pure. */
-bool sc_htpasswd_is_current(const struct stat *st, int64_t read_us,
-			    const struct stat *now);
+/* The user's hash, as the file has it now; "": there is no such user. Until the next
+ * refresh. */
+const char *sc_htpasswd_hash(const struct sc_htpasswd *h, const char *user);
 /* Takes as long for an unknown user as for the first one. */
 bool sc_htpasswd_matches(const struct sc_htpasswd *h, const char *user,
 			 const char *password);

@@ -10,6 +10,7 @@
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
+#include "slidecache/signature.h"
 
 /* A request may have to open the store: it waits no longer than this for a stuck writer.
  */
@@ -112,6 +113,7 @@ void sc_app_close(struct sc_app *a)
 	sc_catalogue_close(a->catalogue);
 	sc_access_free(a->access);
 	sc_acl_free(a->acl);
+	sc_signer_free(a->signer);
 	sc_slide_root_close(a->root);
 	sc_version_memo_free(a->memo);
 	free(a);

@@ -22,6 +22,8 @@ struct sc_app {
 	struct sc_catalogue *catalogue;
 	struct sc_access *access;
 	struct sc_acl *acl;
+	struct sc_signer *signer;      /* NULL until a signed URL comes; see signed.c */
+	int64_t signer_quiet_until_us; /* monotonic: its errors are logged no sooner */
 	struct sc_renderer *renderer;
 	struct sc_cache *caches[SC_CONF_CACHES]; /* NULL while it cannot be opened */
 	struct sc_versions *versions;		 /* NULL while it cannot be opened */
@@ -30,14 +32,15 @@ struct sc_app {
 	/* Their options are wrong: opening them again would only fail again. */
 	bool cache_refused[SC_CONF_CACHES];
 	bool versions_refused;
-	int64_t quiet_until_us;	      /* monotonic: the version store's errors are logged
-					 no sooner */
-	struct sc_version_memo *memo; /* see expect.c */
-	bool sweep_due;		      /* versions changed: see orphans.c */
-	bool changed;		      /* by this process */
-	int64_t sweep_at_us;	      /* monotonic: for others' changes not before */
-	struct sc_jobs *jobs;	      /* NULL until somebody asks; see job_table.c */
-	int64_t jobs_retry_us;	      /* monotonic: when to open them again */
+	int64_t quiet_until_us; /* monotonic: the version store's errors are logged
+				   no sooner */
+	int64_t strangers_quiet_until_us; /* monotonic: see audit.h */
+	struct sc_version_memo *memo;	  /* see expect.c */
+	bool sweep_due;			  /* versions changed: see orphans.c */
+	bool changed;			  /* by this process */
+	int64_t sweep_at_us;		  /* monotonic: for others' changes not before */
+	struct sc_jobs *jobs;		  /* NULL until somebody asks; see job_table.c */
+	int64_t jobs_retry_us;		  /* monotonic: when to open them again */
 };
 
 /* The kinds of cached results that versions are named after, then the image's own. */
@@ -60,13 +63,19 @@ struct sc_cache_versions {
 /* What happened to the cache, for X-Cache and Cache-Status. */
 enum sc_cache_result { SC_X_NONE, SC_X_HIT, SC_X_MISS, SC_X_SHARED, SC_X_BYPASS };
 
+/* What a request's URL says of who may read; see signed.c. */
+enum sc_signed { SC_SIGNED_UNKNOWN, SC_SIGNED_NOT, SC_SIGNED_GOOD, SC_SIGNED_BAD };
+
 struct sc_context {
 	struct sc_app *app;
 	int64_t start_us;	 /* monotonic */
 	struct sc_caller caller; /* who asks, as far as a right depends on it */
 	bool public;		 /* anybody may have the answer; else only this caller */
+	enum sc_signed url_signed;
+	struct sc_err *signature_error; /* where that is SC_SIGNED_BAD */
 	const struct sc_route_detail *detail;
 	const struct sc_image *image; /* of the route's id; NULL when there is none */
+	bool catalogue_lost; /* cannot be read now: what is not in it may be there */
 	/* Never NULL: unknown until mw_cache_versions has read them. Handlers read it,
 	 * and whoever reads the versions anew makes another one. */
 	const struct sc_cache_versions *cache_versions;
@@ -92,6 +101,9 @@ struct sc_route_detail {
 	int version; /* SC_V_... of the item's key, beside the image's */
 	sc_middleware_fn handler;
 	bool takes_forms; /* as its body, beside JSON: values are texts then */
+	/* Which images it is about the handler finds out, and looks at the right to each:
+	 * whoever has it to any image gets that far. */
+	bool some;
 };
 
 extern const struct sc_route sc_routes[];
@@ -123,6 +135,10 @@ enum sc_status sc_mw_handler(struct sc_request *rq, struct sc_response *rs,
 /* Handlers. */
 enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 			      struct sc_err *err);
+enum sc_status sc_handle_associated(struct sc_request *rq, struct sc_response *rs,
+				    struct sc_err *err);
+enum sc_status sc_handle_associated_image(struct sc_request *rq, struct sc_response *rs,
+					  struct sc_err *err);
 enum sc_status sc_handle_images(struct sc_request *rq, struct sc_response *rs,
 				struct sc_err *err);
 enum sc_status sc_handle_image(struct sc_request *rq, struct sc_response *rs,
@@ -154,6 +170,10 @@ enum sc_status sc_handle_job(struct sc_request *rq, struct sc_response *rs,
 			     struct sc_err *err);
 enum sc_status sc_handle_job_cancel(struct sc_request *rq, struct sc_response *rs,
 				    struct sc_err *err);
+
+/* Of a plan that cannot be rendered now: when it can be, if it is in quarantine. Whoever
+ * asks again sooner asks in vain. handle_item.c */
+void sc_say_quarantine(struct sc_request *rq, struct sc_response *rs);
 
 /* Starts a 200 whose JSON body the caller writes into rs->body. */
 void sc_json_response(struct sc_response *rs);
@@ -217,15 +237,49 @@ enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_er
 enum sc_status sc_plan_request(struct sc_request *rq, struct sc_err *err);
 /* SC_DENIED when a browser sends it from a page of another site; origin.c */
 enum sc_status sc_check_origin(const struct sc_request *rq, struct sc_err *err);
+/* "NAME", "NAME:PORT", as the client calls this host; "localhost" when it does not say.
+ * SC_INVALID: what it says is none; host.c */
+enum sc_status sc_host_of(const struct sc_request *rq, const char **out,
+			  struct sc_err *err);
+/* Whether the web server says that it came over TLS; of a proxy before it we know
+ * nothing.
+ */
+bool sc_is_secure(const struct sc_request *rq);
+/* Whether the URL's signature lets whoever has it read this image, which is the one that
+ * the route names; signed.c */
+bool sc_is_signed(struct sc_request *rq, int64_t image);
+/* Of a request that is refused with this status: a signature that is wrong or has expired
+ * is the better reason. Returns the status that err has then. */
+enum sc_status sc_refuse_signed(struct sc_request *rq, enum sc_status status,
+				struct sc_err *err);
+/* The address as it came, without what a signature is good for. */
+const char *sc_uri_for_log(const struct sc_request *rq);
 /* Fills ctx->caller from what the request says; as sc_access_identify. mw_auth.c */
 enum sc_status sc_identify(struct sc_request *rq, struct sc_err *err);
+/* What WWW-Authenticate of a 401 offers, and Retry-After of credentials that are not
+ * looked at. */
+const char *sc_challenge(const struct sc_request *rq);
+const char *sc_throttled_text(const struct sc_request *rq);
 /*
  * Whether the caller has the right to the image; 0: to all images. SC_STRANGER: nobody
  * knows them, and they might be somebody who has it; SC_NOT_FOUND, with the sentence of
  * an image that is not there: they may not even read it; SC_DENIED: they may read it.
- * mw_acl.c
+ * SC_UNAVAILABLE: the access lists cannot be read, or nor the catalogue, which might have
+ * it. Refusals are counted. mw_acl.c
  */
 enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
 			      struct sc_err *err);
+/* The same, to any image at all. Whoever is known may read what there is for them, if it
+ * is nothing. */
+enum sc_status sc_check_some(struct sc_request *rq, enum sc_right right,
+			     struct sc_err *err);
+/* Whether they seem to have it, for who looks ahead: nothing is counted. */
+bool sc_seems_right(struct sc_request *rq, enum sc_right right, int64_t image);
+/* What the caller may, for lists; valid until the next look at anybody's rights. */
+enum sc_status sc_caller_grants(struct sc_request *rq, const struct sc_grants **out,
+				struct sc_err *err);
+/* Of an image that is not there, or is not to be told from one; mw_route.c */
+enum sc_status sc_fail_no_image(const struct sc_request *rq, int64_t image,
+				struct sc_err *err);
 
 #endif

@@ -8,6 +8,12 @@
  * the versions. What was seen last is a guess and nothing else: if the versions that the
  * store answers are not those, the plan and what came along are dropped.
  *
+ * Whoever may not have the image leaves no trace of it here: no plan is made, no entry is
+ * asked for, nor the image's version, which that might make. So all that is done for them
+ * is what is done for an image that is not there, and takes as long. Whether they may is
+ * known by the access lists as they are now, under the version of "acl" that was seen
+ * last; under the one that is read now it is decided (mw_acl.c).
+ *
  * What was seen last also tells when versions changed, so that what is left of the old
  * ones is looked for; see orphans.c.
  */
@@ -19,6 +25,7 @@
 
 struct sc_version_memo {
 	struct sc_version kinds[SC_V_IMAGE];
+	char acl[SC_VERSION_LEN + 1]; /* of "acl" */
 	struct {
 		int64_t id; /* 0: none */
 		struct sc_version version;
@@ -90,6 +97,7 @@ static void remember(struct sc_app *app, const struct sc_image *im,
 		     const struct sc_cache_versions *v)
 {
 	remember_kinds(app, v);
+	memcpy(app->memo->acl, v->acl, sizeof(v->acl));
 	if (im)
 		remember_image(app, im->id, &v->items[SC_V_IMAGE]);
 }
@@ -121,15 +129,30 @@ static bool guess_entry(struct sc_request *rq, struct sc_cache_versions *guess)
 	return plan_ahead(rq);
 }
 
+static bool seems_welcome(struct sc_request *rq)
+{
+	struct sc_context *ctx = rq->ctx;
+	struct sc_cache_versions seen = sc_unknown_versions;
+	bool welcome = true;
+
+	memcpy(seen.acl, ctx->app->memo->acl, sizeof(seen.acl));
+	ctx->cache_versions = &seen;
+	if (ctx->image && sc_acl_is_set(ctx->app->acl))
+		welcome = sc_seems_right(rq, ctx->detail->right, ctx->image->id);
+	ctx->cache_versions = &sc_unknown_versions;
+	return welcome;
+}
+
 void sc_read_versions_and_entry(struct sc_request *rq)
 {
 	struct sc_context *ctx = rq->ctx;
 	struct sc_cache_versions guess = sc_unknown_versions;
-	bool planned = guess_entry(rq, &guess);
+	const struct sc_image *im = seems_welcome(rq) ? ctx->image : NULL;
+	bool planned = im && guess_entry(rq, &guess);
 
-	ctx->cache_versions = sc_read_versions(ctx->app, ctx->image, rq->arena);
+	ctx->cache_versions = sc_read_versions(ctx->app, im, rq->arena);
 	ctx->planned = planned && ctx->cache_versions->known &&
 		       !differ(guess.items, ctx->cache_versions->items, SC_V_COUNT);
 	if (ctx->cache_versions->known)
-		remember(ctx->app, ctx->image, ctx->cache_versions);
+		remember(ctx->app, im, ctx->cache_versions);
 }

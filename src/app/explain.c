@@ -152,6 +152,19 @@ static void tell_cache(struct story *s, struct sc_context *ctx)
 	tell_stored(s, ctx);
 }
 
+static void tell_readers(struct story *s, const struct sc_context *ctx)
+{
+	const struct sc_app *app = ctx->app;
+
+	if (!sc_acl_is_set(app->acl))
+		tell(s, "readers", "anybody: there are no access lists");
+	else if (sc_acl_is_public(app->acl, "", app->catalogue, ctx->image->id))
+		tell(s, "readers", "anybody, by the access lists");
+	else
+		tell(s, "readers",
+		     "whom the access lists name: slidecachectl acl show USER");
+}
+
 static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 				struct sc_err *err)
 {
@@ -159,11 +172,11 @@ static enum sc_status tell_item(struct story *s, struct sc_request *rq,
 	enum sc_status status = SC_OK;
 
 	if (!ctx->image)
-		return sc_fail(err, SC_NOT_FOUND, "no image has the id %s",
-			       rq->args[0].text);
+		return sc_fail_no_image(rq, rq->args[0].number, err);
 	tell(s, "image", "%lld %s (%s)", (long long)ctx->image->id, ctx->image->name,
 	     sc_image_state_name(ctx->image->state));
 	ctx->cache_versions = sc_read_versions(ctx->app, ctx->image, rq->arena);
+	tell_readers(s, ctx);
 	if (!ctx->detail->item)
 		return SC_OK;
 	status = sc_plan_request(rq, err);

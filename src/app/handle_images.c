@@ -15,6 +15,7 @@ struct page {
 	int64_t limit, offset; /* asked for */
 	int64_t count;	       /* images that pass */
 	int64_t listed;	       /* of them on this page */
+	const char *host;      /* of the addresses of other pages */
 };
 
 /* EXACT takes the default for what is no number, instead of an error. */
@@ -60,14 +61,6 @@ static size_t other_parameters(const struct sc_request *rq,
 	return count;
 }
 
-static const char *header_or(const struct sc_request *rq, const char *name,
-			     const char *other)
-{
-	const char *value = rq->header(rq, name);
-
-	return value ? value : other;
-}
-
 /* The absolute URL of another page, all parameters sorted, as EXACT's client parses it.
  */
 static void put_page_url(const struct sc_request *rq, const struct page *page,
@@ -75,7 +68,6 @@ static void put_page_url(const struct sc_request *rq, const struct page *page,
 {
 	const char *parameters[PARAMETERS_MAX];
 	size_t n = other_parameters(rq, parameters);
-	bool secure = strcmp(header_or(rq, "HTTPS", ""), "on") == 0;
 	SC_AUTO_BUF url = SC_BUF_INIT;
 
 	parameters[n++] =
@@ -84,9 +76,8 @@ static void put_page_url(const struct sc_request *rq, const struct page *page,
 		parameters[n++] =
 			sc_arena_printf(rq->arena, "offset=%lld", (long long)offset);
 	qsort(parameters, n, sizeof(parameters[0]), compare_parameters);
-	sc_buf_printf(&url, "%s://%s%.*s", secure ? "https" : "http",
-		      header_or(rq, "HTTP_HOST", "localhost"),
-		      (int)strcspn(rq->uri, "?#"), rq->uri);
+	sc_buf_printf(&url, "%s://%s%.*s", sc_is_secure(rq) ? "https" : "http",
+		      page->host, (int)strcspn(rq->uri, "?#"), rq->uri);
 	for (size_t i = 0; i < n; i++)
 		sc_buf_printf(&url, "%c%s", i ? '&' : '?', parameters[i]);
 	sc_json_str(out, (const char *)url.data);
@@ -111,21 +102,32 @@ static void put_page_head(const struct sc_request *rq, const struct page *page,
 		sc_json_null(out);
 }
 
+/* Of images that the caller may read: the others are not there. */
+static bool passes(struct sc_request *rq, const struct sc_grants *grants,
+		   const struct sc_image_filters *filters, const struct sc_image *im)
+{
+	return im->state != SC_IMAGE_GONE &&
+	       (sc_grants_on(grants, im->id) & SC_RIGHT_READ) &&
+	       sc_image_filters_pass(filters, im, rq->arena);
+}
+
 /* The images of the page, and how many there are in all. */
 static enum sc_status find_page(struct sc_request *rq, struct page *page,
 				const struct sc_image **out, struct sc_err *err)
 {
 	const struct sc_catalogue *c = rq->ctx->app->catalogue;
+	const struct sc_grants *grants = NULL;
 	struct sc_image_filters filters;
 	enum sc_status status = sc_image_filters_parse(rq, &filters, err);
 
+	if (!status)
+		status = sc_caller_grants(rq, &grants, err);
 	if (status)
 		return status;
 	for (size_t i = 0; i < sc_catalogue_count(c); i++) {
 		const struct sc_image *im = sc_catalogue_at(c, i);
 
-		if (im->state == SC_IMAGE_GONE ||
-		    !sc_image_filters_pass(&filters, im, rq->arena))
+		if (!passes(rq, grants, &filters, im))
 			continue;
 		if (page->count >= page->offset && page->listed < page->limit)
 			out[page->listed++] = im;
@@ -174,8 +176,10 @@ enum sc_status sc_handle_images(struct sc_request *rq, struct sc_response *rs,
 	SC_AUTO_FREE const struct sc_image **images =
 		sc_alloc_array(sc_catalogue_count(rq->ctx->app->catalogue) + 1,
 			       sizeof(struct sc_image *));
-	enum sc_status status = page_number(rq, "limit", 1, &page.limit, err);
+	enum sc_status status = sc_host_of(rq, &page.host, err);
 
+	if (!status)
+		status = page_number(rq, "limit", 1, &page.limit, err);
 	if (!status)
 		status = page_number(rq, "offset", 0, &page.offset, err);
 	if (!status)

@@ -88,6 +88,13 @@ static void make_set(struct names *names)
 	names->n = n;
 }
 
+/* Whoever names a cache or all of them needs it to all images. */
+static enum sc_status check_right(struct sc_request *rq, const char *name,
+				  struct sc_err *err)
+{
+	return sc_check_right(rq, SC_RIGHT_MANAGE, sc_version_image_id(name), err);
+}
+
 static enum sc_status collect(struct sc_request *rq, struct names *out,
 			      struct sc_err *err)
 {
@@ -102,6 +109,8 @@ static enum sc_status collect(struct sc_request *rq, struct names *out,
 		return sc_fail(err, SC_FIELD,
 			       "nothing to invalidate: caches, images or all says what");
 	make_set(out);
+	for (size_t i = 0; i < out->n && !status; i++)
+		status = check_right(rq, out->items[i], err);
 	for (size_t i = 0; i < out->n && !status; i++)
 		status = sc_version_name_known(rq->ctx->app, out->items[i], err);
 	return status;
@@ -157,7 +166,9 @@ static enum sc_status invalidate_all(struct sc_request *rq, struct sc_response *
 
 	if (!json_is_true(all) || json_object_size(rq->ctx->body) > 1)
 		return sc_fail(err, SC_FIELD, "all: wants to be true, and alone");
-	status = sc_change_versions(rq, &sc_change_invalidate, NULL, 0, err);
+	status = sc_check_right(rq, SC_RIGHT_MANAGE, 0, err);
+	if (!status)
+		status = sc_change_versions(rq, &sc_change_invalidate, NULL, 0, err);
 	if (status)
 		return status;
 	if (sc_read_all_versions(rq->ctx->app, &now, &n, err) != SC_OK)

@@ -7,8 +7,7 @@
 #include "slidecache/metrics.h"
 #include "slidecache/quarantine.h"
 
-/* Whoever asks again sooner asks in vain. */
-static void say_when(struct sc_request *rq, struct sc_response *rs)
+void sc_say_quarantine(struct sc_request *rq, struct sc_response *rs)
 {
 	struct sc_err said;
 	int64_t left_s =
@@ -36,6 +35,6 @@ enum sc_status sc_handle_item(struct sc_request *rq, struct sc_response *rs,
 	rs->body = sc_buf_take(&out.bytes);
 	memcpy(ctx->reference, out.reference, sizeof ctx->reference);
 	if (status == SC_UNAVAILABLE)
-		say_when(rq, rs);
+		sc_say_quarantine(rq, rs);
 	return status;
 }

@@ -6,9 +6,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "app/audit.h"
 #include "app/body.h"
 #include "app/job_table.h"
-#include "app/manage.h"
 #include "app/warm_request.h"
 
 static void put_jobs(const struct sc_job *jobs, size_t n, struct sc_buf *out)
@@ -22,6 +22,40 @@ static void put_jobs(const struct sc_job *jobs, size_t n, struct sc_buf *out)
 	sc_json_end(out, '}');
 }
 
+static bool may_manage(const struct sc_grants *grants, const struct sc_job *job)
+{
+	return sc_grants_on(grants, job->want.image) & SC_RIGHT_MANAGE;
+}
+
+/* Other jobs are none of the caller's business. */
+static enum sc_status keep_own(struct sc_request *rq, struct sc_job *jobs, size_t *n,
+			       struct sc_err *err)
+{
+	const struct sc_grants *grants = NULL;
+	enum sc_status status = sc_caller_grants(rq, &grants, err);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n && !status; i++)
+		if (may_manage(grants, &jobs[i]))
+			jobs[kept++] = jobs[i];
+	*n = kept;
+	return status;
+}
+
+/* What somebody else's job is answered with is what no job is answered with. */
+static enum sc_status find_own(struct sc_request *rq, struct sc_job *out,
+			       struct sc_err *err)
+{
+	const struct sc_grants *grants = NULL;
+	enum sc_status status = sc_job_find(rq->ctx->app, rq->args[0].number, out, err);
+
+	if (!status)
+		status = sc_caller_grants(rq, &grants, err);
+	if (!status && !may_manage(grants, out))
+		return sc_fail_no_job(rq->args[0].number, err);
+	return status;
+}
+
 enum sc_status sc_handle_jobs(struct sc_request *rq, struct sc_response *rs,
 			      struct sc_err *err)
 {
@@ -33,6 +67,8 @@ enum sc_status sc_handle_jobs(struct sc_request *rq, struct sc_response *rs,
 
 	if (!status)
 		status = sc_job_table_said(app, sc_jobs_list(table, &all, &n, err), err);
+	if (!status)
+		status = keep_own(rq, all, &n, err);
 	if (status)
 		return status;
 	sc_json_response(rs);
@@ -44,7 +80,7 @@ enum sc_status sc_handle_job(struct sc_request *rq, struct sc_response *rs,
 			     struct sc_err *err)
 {
 	struct sc_job job;
-	enum sc_status status = sc_job_find(rq->ctx->app, rq->args[0].number, &job, err);
+	enum sc_status status = find_own(rq, &job, err);
 
 	if (status)
 		return status;
@@ -60,6 +96,8 @@ enum sc_status sc_handle_job_cancel(struct sc_request *rq, struct sc_response *r
 	struct sc_job job;
 	enum sc_status status = sc_body_fields(rq->ctx->body, no_fields, err);
 
+	if (!status)
+		status = find_own(rq, &job, err);
 	if (!status)
 		status = sc_job_cancel(rq->ctx->app, rq->args[0].number, &job, err);
 	if (status)
@@ -119,7 +157,7 @@ static enum sc_status read_images(const json_t *body, struct wants *out,
 }
 
 /* Nothing is done before all of it is found good. */
-static enum sc_status read_wants(const struct sc_request *rq, struct wants *out,
+static enum sc_status read_wants(struct sc_request *rq, struct wants *out,
 				 struct sc_err *err)
 {
 	static const char *const known[] = { "image", "images", SC_WARM_FIELDS, NULL };
@@ -135,7 +173,9 @@ static enum sc_status read_wants(const struct sc_request *rq, struct wants *out,
 	for (size_t i = 0; i < out->n && !status; i++) {
 		fields.image = out->items[i].image;
 		out->items[i] = fields;
-		status = sc_warm_can(app, &fields, err);
+		status = sc_check_right(rq, SC_RIGHT_MANAGE, fields.image, err);
+		if (!status)
+			status = sc_warm_can(app, &fields, err);
 	}
 	return status;
 }

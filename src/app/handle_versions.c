@@ -10,6 +10,24 @@
 
 #include "app/body.h"
 
+/* Of images those that the caller may read. */
+static enum sc_status keep_own(struct sc_request *rq, struct sc_version *all, size_t *n,
+			       struct sc_err *err)
+{
+	const struct sc_grants *grants = NULL;
+	enum sc_status status = sc_caller_grants(rq, &grants, err);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < *n && !status; i++) {
+		int64_t image = sc_version_image_id(all[i].name);
+
+		if (image == 0 || (sc_grants_on(grants, image) & SC_RIGHT_READ))
+			all[kept++] = all[i];
+	}
+	*n = kept;
+	return status;
+}
+
 enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err)
 {
@@ -17,6 +35,8 @@ enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 	size_t n = 0;
 	enum sc_status status = sc_read_all_versions(rq->ctx->app, &all, &n, err);
 
+	if (!status)
+		status = keep_own(rq, all, &n, err);
 	if (status)
 		return status;
 	sc_json_response(rs);
@@ -45,8 +65,13 @@ enum sc_status sc_handle_version(struct sc_request *rq, struct sc_response *rs,
 				 struct sc_err *err)
 {
 	const char *name = rq->args[0].text;
-	enum sc_status status = sc_version_name_known(rq->ctx->app, name, err);
+	int64_t image = sc_version_image_id(name);
+	enum sc_status status = SC_OK;
 
+	if (image != 0)
+		status = sc_check_right(rq, SC_RIGHT_READ, image, err);
+	if (!status)
+		status = sc_version_name_known(rq->ctx->app, name, err);
 	return status ? status : answer(rq, name, rs, err);
 }
 
@@ -65,8 +90,11 @@ enum sc_status sc_handle_version_invalidate(struct sc_request *rq, struct sc_res
 					    struct sc_err *err)
 {
 	const char *name = rq->args[0].text;
-	enum sc_status status = sc_version_name_known(rq->ctx->app, name, err);
+	enum sc_status status =
+		sc_check_right(rq, SC_RIGHT_MANAGE, sc_version_image_id(name), err);
 
+	if (!status)
+		status = sc_version_name_known(rq->ctx->app, name, err);
 	if (!status)
 		status = change_one(rq, &sc_change_invalidate, err);
 	if (status)

@@ -4,7 +4,7 @@
  */
 #include "app/job_table.h"
 
-#include "app/manage.h"
+#include "app/audit.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
 
@@ -42,11 +42,15 @@ enum sc_status sc_job_table_said(struct sc_app *app, enum sc_status status,
 	return put_off(app, err);
 }
 
+enum sc_status sc_fail_no_job(int64_t id, struct sc_err *err)
+{
+	return sc_fail(err, SC_NOT_FOUND, "no job has the id %lld", (long long)id);
+}
+
 static enum sc_status said_of(int64_t id, enum sc_status status, struct sc_err *err)
 {
 	if (status == SC_NOT_FOUND)
-		return sc_fail(err, SC_NOT_FOUND, "no job has the id %lld",
-			       (long long)id);
+		return sc_fail_no_job(id, err);
 	return status;
 }
 
@@ -93,7 +97,7 @@ enum sc_status sc_job_queue(struct sc_request *rq, const struct sc_warm_request 
 	enum sc_status status = sc_job_table(app, &jobs, err);
 
 	_Static_assert(sizeof(by) <= sizeof(out->by), "a job has room for who wanted it");
-	sc_actor(rq->ctx->caller.name, by);
+	sc_actor(&rq->ctx->caller, by);
 	if (!status)
 		status = sc_job_table_said(app, sc_jobs_add(jobs, wants, n, by, out, err),
 					   err);

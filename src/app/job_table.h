@@ -18,6 +18,7 @@ SC_MUST enum sc_status sc_job_table(struct sc_app *app, struct sc_jobs **out,
  * trouble; then it is opened anew, a second later. */
 SC_MUST enum sc_status sc_job_table_said(struct sc_app *app, enum sc_status status,
 					 struct sc_err *err);
+enum sc_status sc_fail_no_job(int64_t id, struct sc_err *err);
 /* SC_NOT_FOUND: no job has the id. */
 SC_MUST enum sc_status sc_job_find(struct sc_app *app, int64_t id, struct sc_job *out,
 				   struct sc_err *err);

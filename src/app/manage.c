@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Versions over HTTP, see manage.h: one way to the store for all handlers, one place that
- * writes down who changed what.
+ * Versions over HTTP, see manage.h: one way to the store for all handlers, on which each
+ * change is written down.
  */
 #include "app/manage.h"
 
-#include <stdio.h>
-
+#include "app/audit.h"
 #include "slidecache/log.h"
-#include "slidecache/parse.h"
 
-#define AT_ONCE	  16   /* names of one sc_versions_get */
-#define AUDIT_MAX 1500 /* bytes of names in a line of the log, which has 2048 */
+#define AT_ONCE 16 /* names of one sc_versions_get */
 
 bool sc_is_image_name(const char *name)
 {
@@ -86,37 +83,6 @@ const struct sc_change sc_change_invalidate = { "invalidated", invalidate },
 		       sc_change_start = { "started", sc_versions_start },
 		       sc_change_stop = { "stopped", sc_versions_stop };
 
-/* As many bytes of the name as there is room for, cut between characters. */
-void sc_actor(const char *user, char out[SC_ACTOR_MAX + 1])
-{
-	static const char how[] = " (http)";
-	size_t n = strnlen(user, SC_ACTOR_MAX + 1 - sizeof(how));
-
-	while (n > 0 && !sc_utf8_valid(sc_bytes_of(user, n)))
-		n--;
-	(void)snprintf(out, SC_ACTOR_MAX + 1, "%.*s%s", (int)n, user, how);
-}
-
-/* Who and from where come first: of what was done the end may be left out. */
-void sc_audit(const struct sc_request *rq, const char *done)
-{
-	sc_log_info("audit: %s from %s: %s", rq->ctx->caller.name, rq->remote_addr, done);
-}
-
-static void audit_names(const struct sc_request *rq, const char *done,
-			const char *const *names, size_t n)
-{
-	SC_AUTO_BUF list = SC_BUF_INIT;
-	size_t i = 0;
-
-	sc_buf_printf(&list, "%s%s", done, n > 0 ? "" : " all versioned caches");
-	for (; i < n && list.len < AUDIT_MAX; i++)
-		sc_buf_printf(&list, "%s %s", i > 0 ? "," : "", names[i]);
-	if (i < n)
-		sc_buf_printf(&list, " and %zu more", n - i);
-	sc_audit(rq, (const char *)list.data);
-}
-
 enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change *change,
 				  const char *const *names, size_t n, struct sc_err *err)
 {
@@ -126,14 +92,14 @@ enum sc_status sc_change_versions(struct sc_request *rq, const struct sc_change 
 
 	if (status)
 		return status;
-	sc_actor(rq->ctx->caller.name, actor);
+	sc_actor(&rq->ctx->caller, actor);
 	sc_versions_set_actor(app->versions, actor);
 	status = change->run(app->versions, names, n, err);
 	sc_versions_set_actor(app->versions, NULL);
 	if (!status) {
 		app->sweep_due = true;
 		app->changed = true;
-		audit_names(rq, change->done, names, n);
+		sc_audit_names(rq, change->done, names, n);
 	}
 	return hide_store(status,
 			  "the version store did not confirm the change; ask again", err);

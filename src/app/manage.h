@@ -26,13 +26,8 @@ enum sc_status sc_read_named_versions(struct sc_app *app, const char *const *nam
 				      size_t n, struct sc_version *out,
 				      struct sc_err *err);
 
-/* A user over HTTP as one who did something: "USER (http)", of a long name its begin. */
-#define SC_ACTOR_MAX 63
-void sc_actor(const char *user, char out[SC_ACTOR_MAX + 1]);
-/* Who did what from where, as a line of the log. */
-void sc_audit(const struct sc_request *rq, const char *done);
-
-/* A change of n names, or of all: recorded as "USER (http)", with a line in the log. */
+/* A change of n names, or of all: recorded with who it was, with a line in
+ * the log: audit.h. */
 struct sc_change {
 	const char *done; /* "invalidated" */
 	enum sc_status (*run)(struct sc_versions *v, const char *const *names, size_t n,

@@ -118,21 +118,28 @@ bool sc_has_versions(const struct sc_context *ctx)
 	       v->items[SC_V_IMAGE].version[0];
 }
 
+/* That of "acl" comes last, and is none of the items. */
 const struct sc_cache_versions *
 sc_read_versions(struct sc_app *app, const struct sc_image *im, struct sc_arena *arena)
 {
 	struct sc_cache_versions *out = sc_arena_alloc(arena, sizeof(*out));
+	struct sc_version found[SC_V_COUNT + 1];
 	char image_name[SC_VERSION_NAME_MAX + 1];
-	const char *names[SC_V_COUNT];
+	const char *names[SC_V_COUNT + 1];
 	size_t n = im ? SC_V_COUNT : SC_V_IMAGE;
+	bool with_acl = sc_acl_is_set(app->acl);
 
 	memcpy(names, kind_names, sizeof(kind_names));
 	if (im) {
 		sc_version_image_name(im->id, image_name);
 		names[SC_V_IMAGE] = image_name;
 	}
-	if (!read_names(app, names, n, out->items))
+	names[n] = "acl";
+	if (!read_names(app, names, n + with_acl, found))
 		return &sc_unknown_versions;
+	memcpy(out->items, found, n * sizeof(found[0]));
+	if (with_acl)
+		memcpy(out->acl, found[n].version, sizeof(out->acl));
 	sc_complete_versions(out, n);
 	return out;
 }

@@ -3,7 +3,7 @@
  * error: the only place that turns an error into a response, and that writes it to the
  * log. A request whose file was replaced under it starts over from here.
  */
-#include "app/context.h"
+#include "app/audit.h"
 
 #include "slidecache/log.h"
 
@@ -46,8 +46,9 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 	if (location)
 		sc_response_header(rs, "Location", location);
 	if (code == 401)
-		sc_response_header(rs, "WWW-Authenticate",
-				   "Basic realm=\"slidecache\", charset=\"UTF-8\"");
+		sc_response_header(rs, "WWW-Authenticate", sc_challenge(rq));
+	if (err->status == SC_THROTTLED)
+		retry = sc_throttled_text(rq);
 	if (code == 503 || code == 429)
 		sc_response_header(rs, "Retry-After", retry ? retry : "1");
 	sc_response_header(rs, "Cache-Control", "no-store");
@@ -58,7 +59,10 @@ static void write_error(struct sc_request *rq, struct sc_response *rs,
 		    code == 500 ? "internal error; the log has the reason" : err->text);
 	sc_json_end(&rs->body, '}');
 	if (code >= 500)
-		sc_log_error("%s %.200s: %s", rq->method_text, rq->uri, err->text);
+		sc_log_error("%.16s %.200s: %s", rq->method_text, sc_uri_for_log(rq),
+			     err->text);
+	if (rq->method & (SC_POST | SC_PUT | SC_PATCH | SC_DELETE))
+		sc_audit_refused(rq, code, err->text);
 }
 
 enum sc_status sc_mw_error(struct sc_request *rq, struct sc_response *rs,

@@ -14,6 +14,7 @@ void sc_json_response(struct sc_response *rs)
 {
 	rs->status = 200;
 	rs->content_type = "application/json";
-	sc_response_header(rs, "Cache-Control", "no-cache");
+	if (!sc_response_find(rs, "Cache-Control")) /* mw_acl says that it is private */
+		sc_response_header(rs, "Cache-Control", "no-cache");
 	sc_response_header(rs, "X-Content-Type-Options", "nosniff");
 }

@@ -21,8 +21,8 @@ enum sc_status sc_mw_log(struct sc_request *rq, struct sc_response *rs,
 	if (!rq->ctx->app->conf->log.requests || !sc_log_enabled(SC_LOG_INFO))
 		return status;
 	x_cache = sc_response_find(rs, "X-Cache");
-	sc_log_info("%s %s %.1000s %d %zu B %.1f ms %s", rq->remote_addr, rq->method_text,
-		    rq->uri, rs->status, rs->body.len, (double)us / 1000,
-		    x_cache ? x_cache : "-");
+	sc_log_info("%s %.16s %.1000s %d %zu B %.1f ms %s", rq->remote_addr,
+		    rq->method_text, sc_uri_for_log(rq), rs->status, rs->body.len,
+		    (double)us / 1000, x_cache ? x_cache : "-");
 	return status;
 }

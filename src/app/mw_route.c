@@ -6,8 +6,16 @@
 
 #include "slidecache/log.h"
 
-/* SC_UNAVAILABLE: it may well be there, in a catalogue that cannot be read now. */
-static enum sc_status find_image(struct sc_request *rq, struct sc_err *err)
+enum sc_status sc_fail_no_image(const struct sc_request *rq, int64_t image,
+				struct sc_err *err)
+{
+	if (rq->ctx->catalogue_lost)
+		return sc_fail(err, SC_UNAVAILABLE, "the catalogue cannot be read");
+	return sc_fail(err, SC_NOT_FOUND, "no image has the id %lld", (long long)image);
+}
+
+/* That it is not there is said when it is known who asks. */
+static void find_image(struct sc_request *rq)
 {
 	struct sc_context *ctx = rq->ctx;
 	struct sc_err old;
@@ -22,9 +30,7 @@ static enum sc_status find_image(struct sc_request *rq, struct sc_err *err)
 	/* Gone, or taken out of the catalogue: its id stays taken and leads nowhere. */
 	if (ctx->image && ctx->image->state == SC_IMAGE_GONE)
 		ctx->image = NULL;
-	if (status == SC_UNAVAILABLE && ctx->detail->names_image && !ctx->image)
-		return sc_fail(err, SC_UNAVAILABLE, "the catalogue cannot be read");
-	return SC_OK;
+	ctx->catalogue_lost = status == SC_UNAVAILABLE;
 }
 
 enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_err *err)
@@ -36,7 +42,8 @@ enum sc_status sc_resolve(struct sc_request *rq, unsigned *allowed, struct sc_er
 	if (status)
 		return status;
 	rq->ctx->detail = rq->route->detail;
-	return find_image(rq, err);
+	find_image(rq);
+	return SC_OK;
 }
 
 enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
@@ -52,7 +59,7 @@ enum sc_status sc_mw_route(struct sc_request *rq, struct sc_response *rs,
 		struct sc_err denied;
 
 		if (sc_identify(rq, &denied) ||
-		    sc_check_right(rq, SC_RIGHT_MANAGE, 0, &denied)) {
+		    sc_check_some(rq, SC_RIGHT_MANAGE, &denied)) {
 			*err = denied;
 			return denied.status;
 		}

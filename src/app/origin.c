@@ -9,7 +9,7 @@
 
 static const struct {
 	const char *scheme, *port;
-} schemes[] = { { "http://", ":80" }, { "https://", ":443" } };
+} schemes[] = { { "http://", ":80" }, { "https://", ":443" } }; /* the secure one last */
 #define SCHEMES (sizeof(schemes) / sizeof(schemes[0]))
 
 /* Without the port that the scheme has anyway. */
@@ -32,10 +32,11 @@ static bool same_host(const char *a, const char *b, const char *port)
 	       strncasecmp((const char *)x.data, (const char *)y.data, x.len) == 0;
 }
 
-/* The scheme is not compared: behind a proxy that speaks TLS ours is another. */
-static bool is_own(const char *origin, const char *host)
+/* Behind a proxy that speaks TLS a page has https where we have http; the other way round
+ * it is one that anybody on the way may have written. */
+static bool is_own(const char *origin, const char *host, bool secure)
 {
-	for (size_t i = 0; i < SCHEMES; i++) {
+	for (size_t i = secure ? 1 : 0; i < SCHEMES; i++) {
 		size_t n = strlen(schemes[i].scheme);
 
 		if (strncasecmp(origin, schemes[i].scheme, n) == 0)
@@ -45,13 +46,22 @@ static bool is_own(const char *origin, const char *host)
 	return false; /* "null", or what is no page */
 }
 
+/* Sites that share a domain, and ports of one host, are not one: "same-site" is foreign,
+ * and so is what no browser says. */
+static bool is_own_site(const char *site)
+{
+	return !site || !*site || strcasecmp(site, "same-origin") == 0 ||
+	       strcasecmp(site, "none") == 0;
+}
+
 enum sc_status sc_check_origin(const struct sc_request *rq, struct sc_err *err)
 {
 	const char *site = rq->header(rq, "HTTP_SEC_FETCH_SITE");
 	const char *origin = rq->header(rq, "HTTP_ORIGIN");
 
-	if ((site && strcasecmp(site, "cross-site") == 0) ||
-	    (origin && *origin && !is_own(origin, rq->header(rq, "HTTP_HOST"))))
+	if (!is_own_site(site) ||
+	    (origin && *origin &&
+	     !is_own(origin, rq->header(rq, "HTTP_HOST"), sc_is_secure(rq))))
 		return sc_fail(err, SC_DENIED,
 			       "managing from a page of another site is not allowed");
 	return SC_OK;

@@ -94,37 +94,62 @@ static enum sc_status patch_item(const struct sc_request *rq, struct sc_item *ou
 
 #define ITEM(fill, cache, version)                                                       \
 	{                                                                                \
-		SC_RIGHT_READ, true, fill, cache, version, sc_handle_item, false         \
+		SC_RIGHT_READ, true, fill, cache, version, sc_handle_item, false, false  \
 	}
 #define READING(names_image, handler)                                                    \
 	{                                                                                \
-		SC_RIGHT_READ, names_image, NULL, SC_NO_CACHE, 0, handler, false         \
+		SC_RIGHT_READ, names_image, NULL, SC_NO_CACHE, 0, handler, false,        \
+			!(names_image)                                                   \
+	}
+#define LABEL(handler)                                                                   \
+	{                                                                                \
+		SC_RIGHT_LABEL, true, NULL, SC_NO_CACHE, 0, handler, false, false        \
 	}
 #define MANAGING(handler)                                                                \
 	{                                                                                \
-		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler, false             \
+		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler, false, false      \
+	}
+#define MANAGING_SOME(handler)                                                           \
+	{                                                                                \
+		SC_RIGHT_MANAGE, false, NULL, SC_NO_CACHE, 0, handler, false, true       \
 	}
 
-static const struct sc_route_detail
-	tile = ITEM(tile_item, SC_CACHE_TILES, SC_V_TILES),
-	dzi = ITEM(dzi_item, SC_CACHE_DEFAULT, SC_V_SLIDES),
-	info = ITEM(info_item, SC_CACHE_DEFAULT, SC_V_SLIDES),
-	thumbnail = ITEM(thumbnail_item, SC_CACHE_DEFAULT, SC_V_THUMBNAILS),
-	patch = ITEM(patch_item, SC_NO_CACHE, SC_V_TILES),
-	images = READING(false, sc_handle_images), image = READING(true, sc_handle_image),
-	warm = { SC_RIGHT_MANAGE, true, NULL, SC_NO_CACHE, 0, sc_handle_warm, true },
-	versions = READING(false, sc_handle_versions),
-	version = READING(false, sc_handle_version),
-	version_start = MANAGING(sc_handle_version_start),
-	version_stop = MANAGING(sc_handle_version_stop),
-	version_invalidate = MANAGING(sc_handle_version_invalidate),
-	invalidate = MANAGING(sc_handle_invalidate), stats = MANAGING(sc_handle_stats),
-	jobs = MANAGING(sc_handle_jobs), jobs_add = MANAGING(sc_handle_jobs_add),
-	job = MANAGING(sc_handle_job), job_cancel = MANAGING(sc_handle_job_cancel),
-	health = { SC_RIGHT_NONE, false, NULL, SC_NO_CACHE, 0, sc_handle_health, false };
+typedef const struct sc_route_detail detail;
+
+static detail tile = ITEM(tile_item, SC_CACHE_TILES, SC_V_TILES);
+static detail dzi = ITEM(dzi_item, SC_CACHE_DEFAULT, SC_V_SLIDES);
+static detail info = ITEM(info_item, SC_CACHE_DEFAULT, SC_V_SLIDES);
+static detail thumbnail = ITEM(thumbnail_item, SC_CACHE_DEFAULT, SC_V_THUMBNAILS);
+static detail patch = ITEM(patch_item, SC_NO_CACHE, SC_V_TILES);
+static detail images = READING(false, sc_handle_images);
+static detail image = READING(true, sc_handle_image);
+static detail associated = LABEL(sc_handle_associated);
+static detail associated_image = LABEL(sc_handle_associated_image);
+static detail warm = { .right = SC_RIGHT_MANAGE,
+		       .names_image = true,
+		       .cache = SC_NO_CACHE,
+		       .handler = sc_handle_warm,
+		       .takes_forms = true };
+static detail versions = READING(false, sc_handle_versions);
+static detail version = READING(false, sc_handle_version);
+static detail version_start = MANAGING(sc_handle_version_start);
+static detail version_stop = MANAGING(sc_handle_version_stop);
+static detail version_invalidate = MANAGING_SOME(sc_handle_version_invalidate);
+static detail invalidate = MANAGING_SOME(sc_handle_invalidate);
+static detail stats = MANAGING(sc_handle_stats);
+static detail jobs = MANAGING_SOME(sc_handle_jobs);
+static detail jobs_add = MANAGING_SOME(sc_handle_jobs_add);
+static detail job = MANAGING_SOME(sc_handle_job);
+static detail job_cancel = MANAGING_SOME(sc_handle_job_cancel);
+static detail health = { .right = SC_RIGHT_NONE,
+			 .cache = SC_NO_CACHE,
+			 .handler = sc_handle_health };
 
 const struct sc_route sc_routes[] = {
 	{ SC_GET, "/images/image/{i}/{i}/{i}/tile/", &dzi },
+	/* For viewers that carry a query on only from what is called so (OpenSeadragon).
+	 */
+	{ SC_GET, "/images/image/{i}/{i}/{i}/tile.dzi", &dzi },
 	{ SC_GET, "/images/image/{i}/{i}/{i}/tile_files/{n}/{n}_{n}.{s}", &tile },
 	{ SC_GET, "/api/v1/images/images/{i}/{i}/{i}/tile/", &dzi },
 	{ SC_GET, "/api/v1/images/images/{i}/{i}/{i}/tile_files/{n}/{n}_{n}.{s}", &tile },
@@ -133,6 +158,8 @@ const struct sc_route sc_routes[] = {
 	{ SC_GET, "/api/v1/images/images/{i}/get_patch/", &patch },
 	{ SC_GET, "/api/v1/images/images/", &images },
 	{ SC_GET, "/api/v1/images/images/{i}/", &image },
+	{ SC_GET, "/api/v1/images/images/{i}/associated/", &associated },
+	{ SC_GET, "/api/v1/images/images/{i}/associated/{s}/", &associated_image },
 	{ SC_PATCH, "/api/v1/images/images/{i}/update_image_cache/", &warm },
 	{ SC_GET, "/api/v1/cache/versions/", &versions },
 	{ SC_GET, "/api/v1/cache/versions/{*}/", &version },

@@ -38,12 +38,18 @@ void sc_sleep_us(int64_t us)
 void sc_time_text(int64_t wall_us, char out[SC_TIME_LEN])
 {
 	time_t seconds = wall_us / SC_US_PER_S;
+	int micros = (int)(wall_us % SC_US_PER_S);
 	struct tm tm;
 	size_t n = 0;
 
+	/* Before 1970: a date that somebody wrote. */
+	if (micros < 0) {
+		seconds--;
+		micros += (int)SC_US_PER_S;
+	}
 	(void)gmtime_r(&seconds, &tm);
 	n = strftime(out, SC_TIME_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(out + n, SC_TIME_LEN - n, ".%06d", (int)(wall_us % SC_US_PER_S));
+	(void)snprintf(out + n, SC_TIME_LEN - n, ".%06d", micros);
 }
 
 void sc_time_text_utc(int64_t wall_us, char out[SC_TIME_LEN])

@@ -35,6 +35,11 @@ void sc_mac_key(struct sc_bytes secret, unsigned char out[SC_MAC_KEY_LEN])
 	(void)crypto_generichash(out, SC_MAC_KEY_LEN, secret.data, secret.len, NULL, 0);
 }
 
+void sc_hash256(struct sc_bytes s, unsigned char out[SC_HASH256_LEN])
+{
+	(void)crypto_generichash(out, SC_HASH256_LEN, s.data, s.len, NULL, 0);
+}
+
 bool sc_equal_in_constant_time(const void *a, const void *b, size_t n)
 {
 	return sodium_memcmp(a, b, n) == 0;
@@ -52,6 +57,17 @@ void sc_hex64(uint64_t v, char out[SC_HEX64_LEN])
 	for (int i = 15; i >= 0; i--, v >>= 4)
 		out[i] = hex[v & 15];
 	out[16] = 0;
+}
+
+void sc_base64url(const void *data, size_t n, char *out)
+{
+	(void)sodium_bin2base64(out, SC_BASE64URL_LEN(n), data, n,
+				sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+void sc_random_bytes(void *out, size_t n)
+{
+	randombytes_buf(out, n);
 }
 
 void sc_random_text(char *out, size_t n)

@@ -38,10 +38,12 @@ static size_t character_at(const char *p)
 	return 0;
 }
 
+/* What steers a terminal is escaped, too: documents are looked at there. */
 static void put_text(struct sc_buf *b, const char *s)
 {
 	while (*s) {
 		size_t n = character_at(s);
+		unsigned code = 0;
 
 		if (*s == '"' || *s == '\\')
 			sc_buf_printf(b, "\\%c", *s);
@@ -49,6 +51,8 @@ static void put_text(struct sc_buf *b, const char *s)
 			sc_buf_printf(b, "\\u%04x", (unsigned)*s);
 		else if (n == 0)
 			sc_buf_str(b, "\xef\xbf\xbd");
+		else if (n > 1 && sc_utf8_steering(s, &code))
+			sc_buf_printf(b, "\\u%04x", code);
 		else
 			sc_buf_append(b, s, n);
 		s += n ? n : 1;
@@ -103,7 +107,7 @@ static void put_finite(struct sc_buf *b, double v)
 	const char *e = NULL;
 
 	(void)snprintf(text, sizeof(text), "%.*e", digits - 1, v);
-	e = strchr(text, 'e') + 1;
+	e = text + strcspn(text, "e") + 1;
 	/* "+07" or "-07": the parser takes no plus sign. */
 	(void)sc_parse_i64(sc_bytes_str(e + (*e == '+')), INT16_MIN, INT16_MAX,
 			   &exponent);

@@ -36,9 +36,9 @@ bool sc_parse_i64(struct sc_bytes s, int64_t min, int64_t max, int64_t *out)
 
 	if (negative)
 		s = sc_bytes_of(s.data + 1, s.len - 1);
-	if (!sc_parse_u64(s, INT64_MAX, &v))
+	if (!sc_parse_u64(s, (uint64_t)INT64_MAX + negative, &v))
 		return false;
-	value = negative ? -(int64_t)v : (int64_t)v;
+	value = (int64_t)(negative ? 0 - v : v);
 	if (value < min || value > max)
 		return false;
 	*out = value;
@@ -151,4 +151,30 @@ bool sc_utf8_valid(struct sc_bytes s)
 		i += n;
 	}
 	return true;
+}
+
+size_t sc_utf8_steering(const char *s, unsigned *code)
+{
+	static const struct {
+		unsigned first, last;
+	} ranges[] = {
+		{ 0x80, 0x9f },	    { 0x61c, 0x61c },	{ 0x200e, 0x200f },
+		{ 0x2028, 0x202e }, { 0x2066, 0x2069 },
+	};
+	const unsigned char *u = (const unsigned char *)s;
+	size_t n = 0;
+
+	*code = 0;
+	if (u[0] >= 0xc2 && u[0] < 0xe0) {
+		n = 2;
+		*code = (unsigned)(u[0] & 0x1f) << 6 | (u[1] & 0x3f);
+	} else if (u[0] >= 0xe0 && u[0] < 0xf0) {
+		n = 3;
+		*code = (unsigned)(u[0] & 0xf) << 12 | (unsigned)(u[1] & 0x3f) << 6 |
+			(u[2] & 0x3f);
+	}
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (*code >= ranges[i].first && *code <= ranges[i].last)
+			return n;
+	return 0;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process's own number, remembered in memory that the kernel empties in every child,
- * whichever way it was made: fork(2), _Fork(3), clone(2).
+ * The process's own number and user, the number remembered in memory that the kernel
+ * empties in every child, whichever way it was made: fork(2), _Fork(3), clone(2).
  */
 #include "slidecache/process.h"
 
 #include <pthread.h>
+#include <pwd.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -41,4 +43,33 @@ pid_t sc_process_id(void)
 	pid = getpid();
 	atomic_store_explicit(known, pid, memory_order_relaxed);
 	return pid;
+}
+
+static char user[64];
+static uid_t user_id;
+static pthread_mutex_t user_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void look_user_up(uid_t uid)
+{
+	char memory[1024];
+	struct passwd pw;
+	struct passwd *found = NULL;
+
+	if (getpwuid_r(uid, &pw, memory, sizeof(memory), &found) == 0 && found)
+		(void)snprintf(user, sizeof(user), "%.60s", pw.pw_name);
+	else
+		(void)snprintf(user, sizeof(user), "uid %u", (unsigned)uid);
+	user_id = uid;
+}
+
+/* A master becomes another user before it has threads. */
+const char *sc_process_user(void)
+{
+	uid_t uid = geteuid();
+
+	(void)pthread_mutex_lock(&user_lock);
+	if (user[0] == '\0' || user_id != uid)
+		look_user_up(uid);
+	(void)pthread_mutex_unlock(&user_lock);
+	return user;
 }

@@ -29,6 +29,10 @@
 #include "cache/touch.h"
 #include "slidecache/lmdb_dir.h"
 
+#define SC_EMBEDDED_ENTRIES "entries"
+#define SC_EMBEDDED_QUEUE   "queue"
+#define SC_EMBEDDED_RETIRED "retired"
+
 struct sc_embedded_dbs {
 	MDB_dbi main;
 	MDB_dbi entries;
@@ -47,6 +51,7 @@ struct sc_embedded_counters {
 /* One write transaction. */
 struct sc_embedded_work {
 	MDB_txn *txn;
+	struct sc_lmdb_dir *dir; /* whose guard is asked before each change */
 	const struct sc_embedded_dbs *dbs;
 	struct sc_touch *touch;
 	struct sc_embedded_counters counters;

@@ -130,9 +130,11 @@ static int first_retired(const struct sc_embedded_work *w, struct place *out)
 static int clear(struct sc_embedded_work *w, struct place *head)
 {
 	MDB_val k = { head->len, head->key };
+	int rc = sc_lmdb_guard(w->dir, SC_EMBEDDED_RETIRED,
+			       sc_bytes_of(head->key, head->len), true);
 
 	w->cleared++;
-	return mdb_del(w->txn, w->dbs->retired, &k, NULL);
+	return rc == 0 ? mdb_del(w->txn, w->dbs->retired, &k, NULL) : rc;
 }
 
 static int reclaim(struct sc_embedded_work *w, struct sc_bytes key)
@@ -199,7 +201,10 @@ static int write_retired(struct sc_embedded *e, struct sc_bytes head)
 		return rc;
 	place_at(&p, head);
 	MDB_val k = { p.len, p.key };
-	rc = mdb_put(w.txn, e->dbs.retired, &k, &nothing, 0);
+	rc = sc_lmdb_guard(&e->dir, SC_EMBEDDED_RETIRED, sc_bytes_of(p.key, p.len),
+			   false);
+	if (rc == 0)
+		rc = mdb_put(w.txn, e->dbs.retired, &k, &nothing, 0);
 	return sc_embedded_end_work(e, &w, rc);
 }
 

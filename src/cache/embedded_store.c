@@ -48,7 +48,7 @@ uint64_t sc_embedded_place_of(const MDB_val *v)
 /* Stores of older programs have no such tree until one that writes opens them. */
 static int open_retired(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *dbs)
 {
-	int rc = mdb_dbi_open(txn, "retired", flags, &dbs->retired);
+	int rc = mdb_dbi_open(txn, SC_EMBEDDED_RETIRED, flags, &dbs->retired);
 
 	dbs->has_retired = rc == 0;
 	return rc == MDB_NOTFOUND ? 0 : rc;
@@ -60,9 +60,9 @@ int sc_embedded_dbs_open(MDB_txn *txn, unsigned flags, struct sc_embedded_dbs *d
 	int rc = mdb_dbi_open(txn, NULL, 0, &dbs->main);
 
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, "entries", flags, &dbs->entries);
+		rc = mdb_dbi_open(txn, SC_EMBEDDED_ENTRIES, flags, &dbs->entries);
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, "queue", flags, &dbs->queue);
+		rc = mdb_dbi_open(txn, SC_EMBEDDED_QUEUE, flags, &dbs->queue);
 	if (rc == 0)
 		rc = open_retired(txn, flags, dbs);
 	if (rc == 0)
@@ -144,6 +144,17 @@ int sc_embedded_record_get(MDB_txn *txn, const struct sc_embedded_dbs *dbs,
 	return rc;
 }
 
+/* Both trees' pages that the change of an entry will touch. */
+static int guard(struct sc_embedded_work *w, struct sc_bytes key, const uint64_t *place,
+		 bool removes)
+{
+	int rc = sc_lmdb_guard(w->dir, SC_EMBEDDED_ENTRIES, key, removes);
+
+	return rc == 0 ? sc_lmdb_guard(w->dir, SC_EMBEDDED_QUEUE,
+				       sc_bytes_of(place, PLACE_LEN), removes)
+		       : rc;
+}
+
 int sc_embedded_insert(struct sc_embedded_work *w, struct sc_bytes key,
 		       struct sc_bytes stored)
 {
@@ -151,8 +162,11 @@ int sc_embedded_insert(struct sc_embedded_work *w, struct sc_bytes key,
 	MDB_val k = val_of(key);
 	MDB_val p = { PLACE_LEN, &place };
 	MDB_val v = { PLACE_LEN + stored.len, NULL };
-	int rc = mdb_put(w->txn, w->dbs->entries, &k, &v, MDB_RESERVE | MDB_NOOVERWRITE);
+	int rc = guard(w, key, &place, false);
 
+	if (rc == 0)
+		rc = mdb_put(w->txn, w->dbs->entries, &k, &v,
+			     MDB_RESERVE | MDB_NOOVERWRITE);
 	if (rc != 0)
 		return rc;
 	memcpy(v.mv_data, &place, PLACE_LEN);
@@ -175,10 +189,12 @@ int sc_embedded_remove(struct sc_embedded_work *w, struct sc_bytes key,
 	uint64_t place = htobe64(r->place);
 	MDB_val k = val_of(key);
 	MDB_val p = { PLACE_LEN, &place };
+	int rc = guard(w, key, &place, true);
+
 	sc_embedded_held_note(w, key, -1, -(int64_t)(key.len + r->stored.len));
 	/* The entry first: key may point into the queue's page. */
-	int rc = mdb_del(w->txn, w->dbs->entries, &k, NULL);
-
+	if (rc == 0)
+		rc = mdb_del(w->txn, w->dbs->entries, &k, NULL);
 	if (rc == 0)
 		rc = mdb_del(w->txn, w->dbs->queue, &p, NULL);
 	if (rc != 0)

@@ -47,6 +47,7 @@ enum sc_status sc_embedded_begin_write(struct sc_embedded *e, struct sc_call *ca
 int sc_embedded_begin_work(struct sc_embedded *e, struct sc_embedded_work *w)
 {
 	*w = (struct sc_embedded_work){
+		.dir = &e->dir,
 		.dbs = &e->dbs,
 		.touch = &e->touch,
 		.entries_max = e->o.max_entries,

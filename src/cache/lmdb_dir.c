@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cache/lmdb_files.h"
+#include "cache/lmdb_guard.h"
 #include "slidecache/bytes.h"
 #include "slidecache/filelock.h"
 #include "slidecache/process.h"
@@ -103,7 +104,9 @@ void sc_lmdb_close_env(struct sc_lmdb_dir *d)
 		return;
 	if (d->reader)
 		mdb_txn_abort(d->reader);
+	sc_lmdb_guard_close(d->guard);
 	mdb_env_close(d->env);
+	d->guard = NULL;
 	d->reader = NULL;
 	d->env = NULL;
 }
@@ -313,7 +316,7 @@ void sc_lmdb_read_end(struct sc_lmdb_dir *d)
 		mdb_txn_reset(d->reader);
 }
 
-int sc_lmdb_write_begin(struct sc_lmdb_dir *d, struct MDB_txn **out)
+static int begin_write(struct sc_lmdb_dir *d, struct MDB_txn **out)
 {
 	int rc = mdb_txn_begin(d->env, NULL, 0, out);
 
@@ -323,6 +326,31 @@ int sc_lmdb_write_begin(struct sc_lmdb_dir *d, struct MDB_txn **out)
 			rc = mdb_txn_begin(d->env, NULL, 0, out);
 	}
 	return rc;
+}
+
+int sc_lmdb_write_begin(struct sc_lmdb_dir *d, struct MDB_txn **out)
+{
+	int rc = d->guard ? 0 : sc_lmdb_guard_open(d->env, &d->guard);
+
+	if (rc == 0)
+		rc = begin_write(d, out);
+	if (rc != 0)
+		return rc;
+	rc = sc_lmdb_guard_begin(d->guard, *out);
+	if (rc != 0)
+		mdb_txn_abort(*out);
+	return rc;
+}
+
+int sc_lmdb_guard(struct sc_lmdb_dir *d, const char *tree, struct sc_bytes key,
+		  bool removes)
+{
+	return sc_lmdb_guard_key(d->guard, tree, key, removes);
+}
+
+int sc_lmdb_guard_trees(struct sc_lmdb_dir *d)
+{
+	return sc_lmdb_guard_all(d->guard);
 }
 
 int sc_lmdb_visit(struct MDB_txn *txn, unsigned dbi, sc_lmdb_visit_fn visit, void *arg)

@@ -9,15 +9,13 @@
 static void visit_found(const struct sc_backend_groups *g, sc_cache_group_fn visit,
 			void *arg)
 {
-	const char *at = (const char *)g->found.data;
-	const char *end = at + g->found.len;
-
-	while (at < end) {
-		const char *version = at;
+	for (size_t at = 0; at < g->found.len;) {
+		const char *version = (const char *)g->found.data + at;
 		const char *item = version + strlen(version) + 1;
+		size_t n = (size_t)(item - version) + strlen(item) + 2;
 
-		at = item + strlen(item) + 2;
-		visit(arg, version, item, at[-1] == 'R');
+		at += n;
+		visit(arg, version, item, version[n - 1] == 'R');
 	}
 }
 

@@ -49,8 +49,10 @@ bool sc_is_host_text(struct sc_bytes s);
 struct sc_target {
 	struct sc_address address;
 	struct sc_names names;
-	size_t at;    /* the address to connect to, modulo their number */
-	size_t tried; /* so many since sc_target_connect() */
+	size_t at;	    /* the address to connect to, modulo their number */
+	size_t tried;	    /* so many since sc_target_connect() */
+	uint32_t addresses; /* how many it has, when another process connects (servers.h)
+			     */
 };
 /* Connects without blocking: a descriptor that poll says is writable once connected, or
  * -1 with errno. While nothing is known of a name it waits for the resolver until
@@ -61,6 +63,8 @@ int sc_target_connect(struct sc_target *t, int64_t wait_until_us);
 int sc_target_connect_next(struct sc_target *t, int error);
 /* Nobody answers there: the next one who connects begins at the next address. */
 void sc_target_rotate(struct sc_target *t);
+/* This address only, and by this process itself; as sc_connect_fn of servers.h. */
+int sc_target_connect_at(struct sc_target *t, size_t at, uint32_t *addresses);
 
 enum sc_breaker_state { SC_BREAKER_CLOSED, SC_BREAKER_OPEN, SC_BREAKER_HALF_OPEN };
 

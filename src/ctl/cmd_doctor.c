@@ -23,6 +23,9 @@ static const struct {
 } checks[] = {
 	{ "configuration", check_configuration },
 	{ "configuration", sc_doctor_secrets },
+	{ "access", sc_doctor_signing_key },
+	{ "access.tokens_file", sc_doctor_tokens },
+	{ "access.acl_file", sc_doctor_acl },
 	{ "user", sc_doctor_user },
 	{ "slides.root", sc_doctor_slides },
 	{ "slides.catalogue", sc_doctor_catalogue },

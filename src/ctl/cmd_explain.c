@@ -9,6 +9,15 @@
 #include "slidecache/app.h"
 #include "slidecache/json.h"
 
+/* Names of files among them may hold what a terminal takes for a command. */
+static void print_line(const struct sc_fact *fact)
+{
+	SC_AUTO_BUF value = SC_BUF_INIT;
+
+	sc_ctl_put_printable(&value, fact->value);
+	printf("%-13s %.*s\n", fact->name, (int)value.len, (const char *)value.data);
+}
+
 static void print_facts(const struct sc_ctl *ctl, const struct sc_fact *facts, size_t n)
 {
 	SC_AUTO_BUF out = SC_BUF_INIT;
@@ -18,7 +27,7 @@ static void print_facts(const struct sc_ctl *ctl, const struct sc_fact *facts, s
 		sc_json_key(&out, facts[i].name);
 		sc_json_str(&out, facts[i].value);
 		if (!ctl->json)
-			printf("%-13s %s\n", facts[i].name, facts[i].value);
+			print_line(&facts[i]);
 	}
 	sc_json_end(&out, '}');
 	if (ctl->json)

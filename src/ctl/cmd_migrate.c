@@ -276,14 +276,18 @@ static void print_states_json(const struct sc_migration_state *all, size_t n)
 	sc_ctl_print(&out);
 }
 
+/* A store of many users may hold what a terminal takes for a command. */
 static void print_state(const struct sc_migration_state *s)
 {
+	SC_AUTO_BUF by = SC_BUF_INIT;
 	char time[SC_TIME_LEN];
 
 	printf(" [%c] %s", s->applied ? 'X' : ' ', s->name);
 	if (s->applied) {
 		sc_time_text_utc(s->applied_at_us, time);
-		printf(" (applied at %s by %s)", time, s->applied_by);
+		sc_ctl_put_printable(&by, s->applied_by);
+		printf(" (applied at %s by %.*s)", time, (int)by.len,
+		       (const char *)by.data);
 	}
 	(void)puts(s->known ? "" : " (not among the files here)");
 }

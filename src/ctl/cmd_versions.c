@@ -63,9 +63,13 @@ static void print_text(const struct sc_version *v, size_t n)
 	char time[SC_TIME_LEN];
 
 	for (size_t i = 0; i < n; i++) {
+		SC_AUTO_BUF by = SC_BUF_INIT;
+
+		/* A store of many users may hold what a terminal takes for a command. */
+		sc_ctl_put_printable(&by, v[i].changed_by);
 		sc_time_text_utc(v[i].changed_at_us, time);
-		printf("%-24s %s  %s  %s", v[i].name, v[i].version, time,
-		       v[i].changed_by);
+		printf("%-24s %s  %s  %.*s", v[i].name, v[i].version, time, (int)by.len,
+		       (const char *)by.data);
 		print_held(&held[i], "  ", " left behind by the change");
 		(void)putchar('\n');
 	}

@@ -44,9 +44,12 @@ enum sc_status sc_cmd_stop(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_migrate(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_showmigrations(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_images(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_acl(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_explain(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_warm(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_jobs(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_sign(const struct sc_ctl *ctl, struct sc_err *err);
+enum sc_status sc_cmd_token(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_stats(const struct sc_ctl *ctl, struct sc_err *err);
 enum sc_status sc_cmd_doctor(const struct sc_ctl *ctl, struct sc_err *err);
 

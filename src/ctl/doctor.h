@@ -35,8 +35,12 @@ void sc_doctor_fail(struct sc_doctor *d, const char *fix, const char *fmt, ...)
 void sc_doctor_say(void *arg, enum sc_advice advice, const char *finding,
 		   const char *fix);
 
+/* doctor_acl.c */
+void sc_doctor_acl(struct sc_doctor *d);
 /* doctor_secrets.c */
 void sc_doctor_secrets(struct sc_doctor *d);
+void sc_doctor_signing_key(struct sc_doctor *d);
+void sc_doctor_tokens(struct sc_doctor *d);
 /* doctor_places.c */
 void sc_doctor_user(struct sc_doctor *d);
 void sc_doctor_slides(struct sc_doctor *d);

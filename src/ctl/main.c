@@ -53,6 +53,25 @@ static const struct sc_command commands[] = {
 	  "        show ID            one: how far it is, and why it failed\n"
 	  "        cancel ID...       ends what waits or runs, forgets what has ended",
 	  sc_cmd_jobs, 1 },
+	{ "sign", "IMAGE [--expires TIME]",
+	  "addresses of one image, by its id or file, that let whoever has them read it "
+	  "for\n"
+	  "      a while: of its viewer, and of its DZI for other viewers\n"
+	  "        --expires TIME     30s, 15m, 1h, 7d; at most 366d (1h)",
+	  sc_cmd_sign, 1 },
+	{ "acl", "check [FILE] | show USER|token:NAME|strangers",
+	  "access lists:\n"
+	  "        check [FILE]       whether acl_file, or another one, is right\n"
+	  "        show WHO           what they may, and on which images",
+	  sc_cmd_acl, 1 },
+	{ "token", "add NAME --rights RIGHT,... [--expires TIME] | list | revoke NAME",
+	  "what scripts send to say who they are (access.tokens_file):\n"
+	  "        add NAME           makes a token and prints it, this once\n"
+	  "        --rights LIST      of read, manage, label, with commas between\n"
+	  "        --expires TIME     12h, 90d, at most 3650d, or never (never)\n"
+	  "        list               names, rights and times of all of them\n"
+	  "        revoke NAME        it is wrong from the next request on",
+	  sc_cmd_token, 1 },
 	{ "explain", "URL", "which key, which versions, stored or not, and why",
 	  sc_cmd_explain, 1 },
 	{ "stats", "", "counters of the running service, entries and bytes of its caches",
@@ -161,17 +180,28 @@ void sc_ctl_print(const struct sc_buf *json)
 	(void)printf("%s\n", (const char *)json->data);
 }
 
+/* Bytes at text that a terminal would not show but obey; 0: it shows the next one. */
+static size_t unprintable(const char *text, bool utf8)
+{
+	unsigned char byte = (unsigned char)*text;
+	unsigned code = 0;
+
+	if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8))
+		return 1;
+	return sc_utf8_steering(text, &code);
+}
+
 void sc_ctl_put_printable(struct sc_buf *out, const char *text)
 {
 	bool utf8 = sc_utf8_valid(sc_bytes_str(text));
 
-	for (const char *c = text; *c; c++) {
-		unsigned char byte = (unsigned char)*c;
+	while (*text) {
+		size_t n = unprintable(text, utf8);
 
-		if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8))
-			sc_buf_printf(out, "\\x%02X", byte);
-		else
-			sc_buf_append(out, c, 1);
+		if (n == 0)
+			sc_buf_append(out, text++, 1);
+		for (; n > 0; n--)
+			sc_buf_printf(out, "\\x%02X", (unsigned)(unsigned char)*text++);
 	}
 }
 
@@ -281,6 +311,10 @@ static enum sc_status run_command(const char *name, const struct sc_ctl *ctl,
 			       name);
 	/* Whatever state there is. */
 	status = check_usage(command, ctl, err);
+	/* Its file is root's, as the configuration is, and may be there before any state.
+	 */
+	if (!status && command->run == sc_cmd_token)
+		return sc_cmd_token(ctl, err);
 	/* The doctor has its own words for it. */
 	if (!status && command->run != sc_cmd_doctor)
 		status = sc_ctl_check_state(ctl->conf, err);

@@ -3,8 +3,11 @@
  * FastCGI through libfcgi, see fcgi.h.
  *
  * Neither time-outs nor what a peer may send are libfcgi's concern: intake.c takes the
- * records in, and libfcgi is handed those that make the parameters, well-formed, over a
- * socket pair of ours (its listening descriptor is -1, so its own accept can never run).
+ * records in, and libfcgi reads those that make the parameters, written anew, over a
+ * socket pair of ours. (Its listening descriptor is -1, so its own accept can never run.)
+ * Mostly a whole request is there at the first look, nothing behind it, and its bytes
+ * are those that libfcgi would be handed: then it reads them off the connection. What a
+ * peer sends between the look and that read lies behind them, where libfcgi never gets.
  * The reply is framed here: head, body and the closing records leave in one sendmsg(2),
  * where libfcgi would copy them through 8 KiB buffers.
  */
@@ -30,6 +33,7 @@
 
 #define LINGER_US    SC_US_PER_S
 #define INTAKE_BYTES ((size_t)16 * 1024) /* taken in at once */
+#define DIRECT_MAX   8192		 /* libfcgi reads that much at once */
 
 struct sc_fcgi {
 	FCGX_Request request;
@@ -42,6 +46,9 @@ struct sc_fcgi {
 	int feed[2];	       /* libfcgi reads from the first */
 	int queue;	       /* of those that wait for a worker, or -1 */
 	struct sc_seldom slow; /* lines about peers that are */
+	bool timed;	       /* what waits on the connection has a time-out */
+	bool whole;	       /* what came last ended it, and nothing came behind it */
+	bool direct;	       /* libfcgi can read it off the connection */
 	bool drained;	       /* the request was read to its end */
 	bool aborted;	       /* and taken back behind it */
 	bool answered;	       /* something is on its way to the web server */
@@ -98,12 +105,16 @@ void sc_fcgi_close(struct sc_fcgi *f)
 
 /* ---- patience ---- */
 
-static void set_timeouts(int fd)
+/* Before the first wait, which most connections never come to. */
+static void set_timeouts(struct sc_fcgi *f)
 {
 	struct timeval slice = { .tv_usec = SC_PATIENCE_SLICE_US };
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &slice, sizeof(slice));
+	if (f->timed)
+		return;
+	(void)setsockopt(f->fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice));
+	(void)setsockopt(f->fd, SOL_SOCKET, SO_SNDTIMEO, &slice, sizeof(slice));
+	f->timed = true;
 }
 
 static bool others_wait(const struct sc_fcgi *f)
@@ -153,13 +164,53 @@ static void take(struct sc_fcgi *f, size_t n)
 	size_t taken = sc_intake_take(&f->intake, sc_bytes_of(f->bytes, n));
 
 	f->aborted = n >= taken + 2 && f->bytes[taken + 1] == SC_FCGI_ABORT;
+	f->whole = f->intake.state == SC_INTAKE_DONE && taken == n;
+}
+
+/* What there is, or what comes within the time-out. */
+static ssize_t receive(struct sc_fcgi *f, int flags)
+{
+	ssize_t n = -1;
+
+	if (!f->timed)
+		n = recv(f->fd, f->bytes, sizeof(f->bytes), flags | MSG_DONTWAIT);
+	if (f->timed || (n < 0 && errno == EAGAIN)) {
+		set_timeouts(f);
+		n = recv(f->fd, f->bytes, sizeof(f->bytes), flags);
+	}
+	return n;
+}
+
+static bool is_untouched(const struct sc_fcgi *f)
+{
+	return f->intake.state == SC_INTAKE_BEGIN && f->intake.head_len == 0 &&
+	       f->intake.begin_len == 0;
+}
+
+/* What was only looked at is to be read by nobody else. */
+static bool drop_looked_at(struct sc_fcgi *f, size_t n)
+{
+	f->direct = false;
+	return recv(f->fd, f->bytes, n, MSG_DONTWAIT) == (ssize_t)n;
+}
+
+/* n bytes were looked at: does the request that they are begin as libfcgi is to see it?
+ */
+static bool can_be_direct(struct sc_fcgi *f, size_t n)
+{
+	if (!f->whole || n > DIRECT_MAX)
+		return false;
+	sc_buf_reset(&f->fed);
+	sc_intake_write(&f->intake, &f->fed);
+	return f->fed.len <= n && memcmp(f->bytes, f->fed.data, f->fed.len) == 0;
 }
 
 /* Takes in what there is; SC_UNAVAILABLE when nothing more is to come. */
 static enum sc_status take_some(struct sc_fcgi *f, struct sc_patience *p,
 				struct sc_err *err)
 {
-	ssize_t n = recv(f->fd, f->bytes, sizeof(f->bytes), 0);
+	bool look = is_untouched(f);
+	ssize_t n = receive(f, look ? MSG_PEEK : 0);
 	size_t kept = count_kept(f);
 
 	if (n < 0 && errno == EINTR)
@@ -170,6 +221,9 @@ static enum sc_status take_some(struct sc_fcgi *f, struct sc_patience *p,
 	if (n < 0 && errno != EAGAIN)
 		return sc_fail(err, SC_UNAVAILABLE, "connection: %s", strerror(errno));
 	take(f, n > 0 ? (size_t)n : 0);
+	f->direct = look && n > 0 && can_be_direct(f, (size_t)n);
+	if (look && n > 0 && !f->direct && !drop_looked_at(f, (size_t)n))
+		return sc_fail(err, SC_UNAVAILABLE, "connection: %s", strerror(errno));
 	if (f->intake.state <= SC_INTAKE_BODY &&
 	    !bear(f, p, count_kept(f) - kept, "sent"))
 		return sc_fail(err, SC_UNAVAILABLE, "connection: no request in time");
@@ -193,20 +247,27 @@ static enum sc_status take_stage(struct sc_fcgi *f, enum sc_intake_state stage,
 	return SC_OK;
 }
 
-/* Has libfcgi read the parameters. */
-static enum sc_status feed_request(struct sc_fcgi *f, struct sc_err *err)
+/* The parameters' records go into the socket pair. */
+static bool feed(struct sc_fcgi *f)
 {
 	sc_buf_reset(&f->fed);
 	sc_intake_write(&f->intake, &f->fed);
-	f->request.ipcFd = f->feed[0];
+	return send(f->feed[1], f->fed.data, f->fed.len, MSG_NOSIGNAL) ==
+	       (ssize_t)f->fed.len;
+}
+
+/* Has libfcgi read the parameters. It closes what it reads from when it fails. */
+static enum sc_status parse_request(struct sc_fcgi *f, struct sc_err *err)
+{
+	int *from = f->direct ? &f->fd : &f->feed[0];
+
+	f->request.ipcFd = *from;
 	/* So that the FCGX_Finish_r inside does not close it. */
 	f->request.keepConnection = 1;
-	if (send(f->feed[1], f->fed.data, f->fed.len, MSG_NOSIGNAL) ==
-		    (ssize_t)f->fed.len &&
-	    FCGX_Accept_r(&f->request) == 0)
+	if ((f->direct || feed(f)) && FCGX_Accept_r(&f->request) == 0)
 		return SC_OK;
-	f->feed[0] = f->request.ipcFd;
-	if (open_feed(f, err) != SC_OK)
+	*from = f->request.ipcFd;
+	if (!f->direct && open_feed(f, err) != SC_OK)
 		return err->status;
 	return sc_fail(err, SC_UNAVAILABLE, "connection: no complete request");
 }
@@ -301,12 +362,14 @@ static enum sc_status read_params(struct sc_fcgi *f, struct sc_patience *p,
 	if (take_stage(f, SC_INTAKE_PARAMS, p, err) != SC_OK)
 		return err->status;
 	check = sc_intake_check(&f->intake);
+	if (f->direct && check != SC_PARAMS_GOOD)
+		(void)drop_looked_at(f, DIRECT_MAX);
 	if (check == SC_PARAMS_MANY)
 		return refuse_large(rs, err);
 	if (check == SC_PARAMS_WRONG)
 		return refuse(rs, 400, "The web server passed a parameter that is none.",
 			      err);
-	if (feed_request(f, err) != SC_OK)
+	if (parse_request(f, err) != SC_OK)
 		return err->status;
 	return check_params(f, rs, err);
 }
@@ -352,9 +415,9 @@ enum sc_status sc_fcgi_read(struct sc_fcgi *f, int fd, struct sc_request *rq,
 	enum sc_status s = SC_OK;
 
 	f->fd = fd;
+	f->timed = f->direct = false;
 	f->drained = f->aborted = f->answered = false;
 	sc_intake_reset(&f->intake);
-	set_timeouts(fd);
 	*rq = (struct sc_request){ .transport = f, .arena = f->arena };
 	s = read_params(f, &p, rs, err);
 	describe(f, rq);
@@ -383,6 +446,9 @@ static enum sc_status send_all(struct sc_fcgi *f, struct iovec *iov, size_t n,
 
 	while (n > 0) {
 		struct msghdr m = { .msg_iov = iov, .msg_iovlen = n };
+
+		if (!wait)
+			set_timeouts(f);
 		ssize_t sent = sendmsg(f->fd, &m, MSG_NOSIGNAL | wait);
 		size_t moved = sent > 0 ? (size_t)sent : 0;
 
@@ -454,13 +520,14 @@ enum sc_status sc_fcgi_write(struct sc_fcgi *f, const struct sc_request *rq,
 }
 
 /* Closing with unread bytes would reset the connection and lose the reply on its way. */
-static void linger(const struct sc_fcgi *f)
+static void linger(struct sc_fcgi *f)
 {
 	int64_t end_us = sc_mono_us() + LINGER_US;
 	char sink[16384];
 
 	if (shutdown(f->fd, SHUT_WR) < 0)
 		return;
+	set_timeouts(f);
 	while (sc_mono_us() < end_us && recv(f->fd, sink, sizeof(sink), 0) > 0)
 		;
 }

@@ -19,6 +19,8 @@
 		     */
 #define MEMORY_MIN (1024 * MIB)
 
+static int statm = -1;
+
 static void limit(rlim_t bytes)
 {
 	struct rlimit now = { 0, 0 };
@@ -39,16 +41,18 @@ void sc_limit_worker(const struct sc_conf *conf)
 {
 	rlim_t bytes = MEMORY_BASE + (rlim_t)conf->slides.max_open * MEMORY_SLIDE;
 
+	sc_close_fd(&statm);
+	statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	limit(conf->max_mem_mb_per_worker ? (rlim_t)conf->max_mem_mb_per_worker * MIB
 					  : at_least(bytes));
 }
 
-/* What the kernel counts for RLIMIT_DATA: the sixth number of that file, in pages. */
+/* What the kernel counts for RLIMIT_DATA: the sixth number of that file, in pages. Opened
+ * once by each process, before its sandbox. */
 static rlim_t data_bytes(void)
 {
-	SC_AUTO_FD fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	char text[128];
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	ssize_t n = statm < 0 ? 0 : pread(statm, text, sizeof(text) - 1, 0);
 	const char *at = text;
 	uint64_t pages = 0;
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -210,6 +211,8 @@ static enum sc_status open_pool(struct sc_pool *p, struct sc_err *err)
 {
 	sigset_t set = watched_set();
 
+	/* What a worker's own children leave is waited for here, whoever init is. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	p->shared = mmap(NULL, sizeof(*p->shared), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -15,6 +15,7 @@
 
 #include "notify.h"
 #include "pool_state.h"
+#include "sandbox.h"
 #include "server.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
@@ -188,6 +189,7 @@ static void take(struct sc_pool *p)
 	sc_log_switch();
 	sc_count(SC_M_RELOADS, 1);
 	sc_log_info("configuration taken");
+	sc_sandbox_say(p->now->conf);
 	sc_tasks_change(p);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "scanner.h"
 
+#include "sandbox.h"
 #include "slidecache/app.h"
 #include "slidecache/catalogue.h"
 #include "slidecache/log.h"
@@ -50,7 +51,8 @@ int sc_scanner_run(const struct sc_conf *conf)
 	struct sc_scan_result r = { 0 };
 	struct sc_err err = { SC_OK, "" };
 
-	if (sc_catalogue_scan_found(conf->slides.catalogue, conf->slides.root, found,
+	if (sc_sandbox_enter(conf, SC_SANDBOX_SCAN, &err) != SC_OK ||
+	    sc_catalogue_scan_found(conf->slides.catalogue, conf->slides.root, found,
 				    &listener, &r, &err) != SC_OK) {
 		sc_log_error("scan: %s", err.text);
 		return 1;

@@ -15,10 +15,13 @@
 
 #include "folders.h"
 #include "pool.h"
+#include "sandbox.h"
 #include "slidecache/access.h"
+#include "slidecache/acl.h"
 #include "slidecache/descriptors.h"
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
+#include "slidecache/signature.h"
 #include "stores.h"
 #include "user.h"
 
@@ -56,10 +59,30 @@ static enum sc_status check_users(const struct sc_conf *conf, struct sc_err *err
 {
 	const struct sc_access_options o = {
 		.htpasswd_file = conf->access.htpasswd_file,
+		.tokens_file = conf->access.tokens_file,
 		.trust_remote_user = conf->access.trust_remote_user,
 	};
 
 	return sc_access_options_check(&o, err);
+}
+
+static enum sc_status check_acl(const struct sc_conf *conf, struct sc_err *err)
+{
+	const char *file = conf->access.acl_file;
+
+	if (!*file || sc_acl_check(file, err) == SC_OK)
+		return SC_OK;
+	return sc_fail_in(err, "access.acl_file");
+}
+
+static enum sc_status check_signing_key(const struct sc_conf *conf, struct sc_err *err)
+{
+	const char *file = conf->access.signing_key_file;
+	struct sc_signer *signer = NULL;
+	enum sc_status status = *file ? sc_signer_new(file, &signer, err) : SC_OK;
+
+	sc_signer_free(signer);
+	return status;
 }
 
 /* SC_DENIED: what this user may read is right. */
@@ -69,7 +92,8 @@ static enum sc_status check_options(const struct sc_conf *conf, struct sc_err *e
 	enum sc_status status = sc_stores_options_check(conf, err);
 
 	if ((status != SC_OK && status != SC_DENIED) ||
-	    check_users(conf, &users) == SC_OK)
+	    (check_users(conf, &users) == SC_OK && check_acl(conf, &users) == SC_OK &&
+	     check_signing_key(conf, &users) == SC_OK))
 		return status;
 	*err = users;
 	return users.status;
@@ -123,9 +147,10 @@ static enum sc_status prepare(struct server *s, struct sc_conf *conf, struct sc_
 	if (sc_settings_new(conf, &s->settings, err) != SC_OK ||
 	    sc_folders_check(conf, err) != SC_OK || check_options(conf, err) != SC_OK ||
 	    sc_metrics_map((const char *)metrics.data, 1, err) != SC_OK ||
-	    sc_stores_check(conf, err) != SC_OK)
+	    sc_access_share(err) != SC_OK || sc_stores_check(conf, err) != SC_OK)
 		return err->status;
 	sc_upkeep_start(s->settings->upkeep);
+	sc_sandbox_say(conf);
 	return SC_OK;
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "limit.h"
+#include "sandbox.h"
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
@@ -162,7 +163,7 @@ static void loop(const struct sc_conf *conf, struct sc_jobs *jobs)
 	struct sc_err err;
 	bool said = false;
 
-	for (;;) {
+	while (!sc_sandbox_is_stale()) {
 		busy = 1;
 		enum sc_status status = sc_jobs_take(jobs, &job, &err);
 		if (status == SC_OK)
@@ -200,6 +201,7 @@ static struct sc_jobs *open_jobs(const struct sc_conf *conf)
 _Noreturn void sc_warmer_run(const struct sc_conf *conf, struct sc_mark *mark)
 {
 	struct sc_jobs *jobs = NULL;
+	struct sc_err err;
 
 	(void)prctl(PR_SET_NAME, SC_WARMER_NAME);
 	/* What is free at the end of an arena that threads have is never given back. */
@@ -207,6 +209,10 @@ _Noreturn void sc_warmer_run(const struct sc_conf *conf, struct sc_mark *mark)
 	take_signals();
 	sc_mark_at(mark);
 	sc_limit_warmer(conf);
+	if (sc_sandbox_enter(conf, SC_SANDBOX_SERVE, &err) != SC_OK) {
+		sc_log_error("warmer: %s", err.text);
+		_exit(1);
+	}
 	jobs = open_jobs(conf);
 	loop(conf, jobs);
 	sc_jobs_close(jobs);

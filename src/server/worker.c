@@ -25,6 +25,7 @@
 #include "limit.h"
 #include "nudge.h"
 #include "peer.h"
+#include "sandbox.h"
 #include "seldom.h"
 #include "slidecache/app.h"
 #include "slidecache/clock.h"
@@ -228,7 +229,7 @@ static enum course run_idle(struct worker *w)
 	w->idle_us = now_us;
 	sc_log_follow();
 	sc_app_idle(w->app);
-	return has_had_its_memory() ? RETIRE : GO_ON;
+	return has_had_its_memory() || sc_sandbox_is_stale() ? RETIRE : GO_ON;
 }
 
 static enum course take_signals(const struct worker *w)
@@ -259,13 +260,15 @@ static enum course wait_for_work(struct worker *w, bool *is_queued)
 }
 
 /* One connection. Who was woken for it takes it, whatever else it was told: nobody else
- * was woken. */
+ * was woken. Unless it could not answer: then the one who follows it looks first. */
 static enum course turn(struct worker *w)
 {
 	bool is_queued = false;
 	enum course course = wait_for_work(w, &is_queued);
 	enum course idle = GO_ON;
 
+	if (is_queued && sc_sandbox_lost_slides())
+		return RETIRE;
 	if (is_queued)
 		(void)serve_next(w);
 	if (course != GO_ON)
@@ -332,7 +335,8 @@ static enum sc_status start(struct worker *w, struct sc_err *err)
 		return err->status;
 	sc_fcgi_watch(w->fcgi, w->args->listener);
 	block_signals();
-	if (sc_app_open(w->args->conf, SC_APP_SERVE, &w->app, err) != SC_OK)
+	if (sc_sandbox_enter(w->args->conf, SC_SANDBOX_SERVE, err) != SC_OK ||
+	    sc_app_open(w->args->conf, SC_APP_SERVE, &w->app, err) != SC_OK)
 		return err->status;
 	return check_memory(err);
 }

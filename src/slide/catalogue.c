@@ -14,6 +14,7 @@ struct sc_catalogue {
 	char *path;
 	struct stat seen; /* of the file that was looked at last, zeroed: none */
 	struct sc_images images;
+	uint64_t generation;
 };
 
 static void release_image(struct sc_image *im)
@@ -110,6 +111,7 @@ static enum sc_status load(struct sc_catalogue *c, struct sc_err *err)
 	if (status)
 		return status;
 	c->images = fresh;
+	c->generation++;
 	fresh = old;
 	return SC_OK;
 }
@@ -153,6 +155,11 @@ enum sc_status sc_catalogue_refresh(struct sc_catalogue *c, struct sc_err *err)
 	return same_file(&st, &c->seen) ? SC_OK : load(c, err);
 }
 
+uint64_t sc_catalogue_generation(const struct sc_catalogue *c)
+{
+	return c->generation;
+}
+
 size_t sc_catalogue_count(const struct sc_catalogue *c)
 {
 	return c->images.n;
@@ -175,15 +182,17 @@ const char *sc_image_state_name(enum sc_image_state s)
 
 bool sc_image_has_file(const struct sc_image *im, const char *file)
 {
-	size_t stem = sc_file_folder_len(im->file) + sc_file_stem_len(im->name);
+	size_t folder = sc_file_folder_len(im->file), stem = sc_file_stem_len(im->name);
 	size_t len = strlen(file), name = strlen(im->name);
 
 	if (strcmp(file, im->file) == 0)
 		return true;
 	/* STEM/{z}_{frame}_{NAME}: no other slide has such a name. */
-	return (im->depth > 1 || im->frames > 1) && len > stem + 1 + name &&
-	       strncmp(file, im->file, stem) == 0 && file[stem] == '/' &&
-	       file[len - name - 1] == '_' && strcmp(file + len - name, im->name) == 0;
+	return (im->depth > 1 || im->frames > 1) && len > folder + stem + 1 + name &&
+	       strncmp(file, im->file, folder) == 0 &&
+	       strncmp(file + folder, im->name, stem) == 0 &&
+	       file[folder + stem] == '/' && file[len - name - 1] == '_' &&
+	       strcmp(file + len - name, im->name) == 0;
 }
 
 enum sc_status sc_image_plane_file(const struct sc_image *im, int64_t z, int64_t frame,

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "slide/beneath.h"
+#include "slide/library_limits.h"
 #include "slide/root.h"
 #include "slidecache/clock.h"
 #include "slidecache/hash.h"
@@ -65,6 +66,7 @@ enum sc_status sc_slide_root_open(const char *dir, struct sc_slide_root **out,
 
 	if (fd < 0)
 		return fail_root(err);
+	sc_limit_libraries(); /* nothing of a slide is read without a root */
 	r = sc_alloc(sizeof(*r));
 	r->fd = fd;
 	r->dir = sc_strdup(real);
@@ -296,6 +298,16 @@ enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
 	return status;
 }
 
+/* What has the right to read it, and is refused, is in a sandbox that knows another
+ * folder of this name: it says nothing about the file. */
+static enum sc_status fail_read(const char *self, int number, struct sc_err *err)
+{
+	if (number != EACCES || access(self, R_OK) < 0)
+		return fail_open(number, err);
+	errno = number;
+	return fail_root(err);
+}
+
 enum sc_status sc_slide_root_read(struct sc_slide_root *r, const char *file,
 				  struct sc_identity *id, int *fd, struct sc_err *err)
 {
@@ -310,7 +322,7 @@ enum sc_status sc_slide_root_read(struct sc_slide_root *r, const char *file,
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
 	f = open(self, O_RDONLY | O_CLOEXEC);
 	if (f < 0)
-		return fail_open(errno, err);
+		return fail_read(self, errno, err);
 	*id = found;
 	*fd = f;
 	return SC_OK;

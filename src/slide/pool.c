@@ -391,3 +391,22 @@ enum sc_status sc_slide_read(struct sc_slide *s, const struct sc_slide_region *r
 	*out = sc_pixels_take(&p);
 	return SC_OK;
 }
+
+enum sc_status sc_slide_call(struct sc_slide *s, sc_source_call_fn call, void *arg,
+			     struct sc_err *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (!s->state)
+		return sc_fail(err, SC_UNREADABLE, "the slide was closed after an error");
+	if (admit(s->pool, s->file, &s->identity, err) != SC_OK)
+		return err->status;
+	status = check_identity(s->root, s->file, &s->identity, err);
+	if (!status)
+		status = prefer_starved(call(s->ops, s->state, arg, err), err);
+	if (!status)
+		status = check_identity(s->root, s->file, &s->identity, err);
+	if (status)
+		close_source(s);
+	return status;
+}

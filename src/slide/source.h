@@ -39,9 +39,25 @@ struct sc_source_ops {
 	 */
 	enum sc_status (*read)(void *state, const struct sc_slide_region *r,
 			       uint32_t *argb, struct sc_err *err);
+	/* Fills the list by sc_associated_add. SC_UNREADABLE: as of read. */
+	enum sc_status (*associated)(void *state, struct sc_associated_list *out,
+				     struct sc_err *err);
+	/* As read, all of one of the list. */
+	enum sc_status (*read_associated)(void *state, const struct sc_associated *which,
+					  uint32_t *argb, struct sc_err *err);
 	/* Also after a failed read. Never with NULL. */
 	void (*close)(void *state);
 };
+
+/* One more, in its place; not if its name is none or the list is full, see slide.h. */
+void sc_associated_add(struct sc_associated_list *list, const struct sc_associated *one);
+
+/* A call of an open slide's source with all that protects one, see slide.h: after any
+ * failure, also of call, the slide is closed. pool.c */
+typedef enum sc_status (*sc_source_call_fn)(const struct sc_source_ops *ops, void *state,
+					    void *arg, struct sc_err *err);
+SC_MUST enum sc_status sc_slide_call(struct sc_slide *s, sc_source_call_fn call,
+				     void *arg, struct sc_err *err);
 
 /* Ends with NULL. */
 extern const struct sc_source_ops *const sc_sources[];

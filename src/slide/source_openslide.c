@@ -25,6 +25,7 @@
 #include "slide/root.h"
 #include "slide/source.h"
 #include "slide/tiff_level.h"
+#include "slide/tiff_limits.h"
 #include "slidecache/log.h"
 #include "slidecache/parse.h"
 
@@ -121,11 +122,13 @@ static enum sc_status check_magic(int fd, struct sc_err *err)
 	return SC_MISS;
 }
 
-/* What must be so before OpenSlide sees the file. */
+/* What must be so before OpenSlide sees the file. A TIFF may have an index's name. */
 static enum sc_status check_file(const struct sc_source_file *f, struct sc_err *err)
 {
-	return opens_by_name(f->file) ? sc_check_index_files(f, err)
-				      : check_magic(f->fd, err);
+	enum sc_status status = opens_by_name(f->file) ? sc_check_index_files(f, err)
+						       : check_magic(f->fd, err);
+
+	return status == SC_OK ? sc_tiff_check(f->fd, err) : status;
 }
 
 /*
@@ -251,14 +254,22 @@ static enum sc_status read_levels(struct state *s, struct sc_err *err)
 static enum sc_status check_properties(const struct state *s, struct sc_err *err)
 {
 	const char *const *names = openslide_get_property_names(s->osr);
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
-	while (names && names[n])
-		n++;
+	for (; names && names[n]; n++) {
+		const char *v = openslide_get_property_value(s->osr, names[n]);
+
+		bytes += strlen(names[n]) + (v ? strlen(v) : 0);
+	}
 	if (n > SC_SLIDE_PROPERTIES_MAX)
 		return sc_fail(err, SC_UNREADABLE,
 			       "the slide has %zu properties, over the limit of %d", n,
 			       SC_SLIDE_PROPERTIES_MAX);
+	if (bytes > SC_SLIDE_PROPERTY_BYTES_MAX)
+		return sc_fail(err, SC_UNREADABLE,
+			       "the slide's properties have %zu bytes, over the limit of "
+			       "%d",
+			       bytes, SC_SLIDE_PROPERTY_BYTES_MAX);
 	return SC_OK;
 }
 
@@ -458,9 +469,44 @@ static enum sc_status read_region(void *state, const struct sc_slide_region *r,
 	return SC_OK;
 }
 
+static enum sc_status list_associated(void *state, struct sc_associated_list *out,
+				      struct sc_err *err)
+{
+	const struct state *s = state;
+	const char *const *names = openslide_get_associated_image_names(s->osr);
+
+	for (; names && *names; names++) {
+		struct sc_associated one = { .name = "" };
+
+		(void)snprintf(one.name, sizeof(one.name), "%s",
+			       strlen(*names) < sizeof(one.name) ? *names : "");
+		openslide_get_associated_image_dimensions(s->osr, *names, &one.width,
+							  &one.height);
+		sc_associated_add(out, &one);
+	}
+	if (!is_well(s))
+		return sc_fail(err, SC_UNREADABLE,
+			       "the slide's associated images cannot be listed");
+	return SC_OK;
+}
+
+static enum sc_status read_associated(void *state, const struct sc_associated *which,
+				      uint32_t *argb, struct sc_err *err)
+{
+	const struct state *s = state;
+
+	openslide_read_associated_image(s->osr, which->name, argb);
+	if (!is_well(s))
+		return sc_fail(err, SC_UNREADABLE, "the slide's image %s cannot be read",
+			       which->name);
+	return SC_OK;
+}
+
 const struct sc_source_ops sc_source_openslide = {
 	.name = "openslide",
 	.open = open_state,
 	.read = read_region,
+	.associated = list_associated,
+	.read_associated = read_associated,
 	.close = close_state,
 };

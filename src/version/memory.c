@@ -107,7 +107,8 @@ static bool take_head(struct sc_bytes *text, struct sc_memory *m)
 	struct sc_bytes line;
 
 	if (!take_line(text, &line) || !begins_with(line, HEAD) ||
-	    line.len != strlen(HEAD) + SC_VERSION_LEN)
+	    line.len != strlen(HEAD) + SC_VERSION_LEN ||
+	    memchr(line.data, '\0', line.len))
 		return false;
 	memcpy(m->origin, line.data + strlen(HEAD), SC_VERSION_LEN);
 	return true;

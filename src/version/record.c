@@ -55,6 +55,11 @@ static size_t actor_at(struct sc_bytes record)
 	return record.len >= at && record.len - at <= ACTOR_MAX ? at : 0;
 }
 
+static bool is_text(struct sc_bytes s)
+{
+	return s.len == 0 || !memchr(s.data, '\0', s.len);
+}
+
 /* False: it is neither a version nor none. */
 static bool take_previous(const unsigned char *s, struct sc_version *v)
 {
@@ -71,8 +76,9 @@ bool sc_version_decode(struct sc_bytes name, struct sc_bytes record,
 	size_t actor = actor_at(record);
 	uint64_t at = 0;
 
-	if (name.len < 1 || name.len > SC_VERSION_NAME_MAX || actor == 0 ||
-	    !is_version(record.data + AT_VERSION))
+	if (name.len < 1 || name.len > SC_VERSION_NAME_MAX || !is_text(name) ||
+	    actor == 0 || !is_version(record.data + AT_VERSION) ||
+	    !is_text(sc_bytes_of(record.data + actor, record.len - actor)))
 		return false;
 	if (actor == AT_ACTOR && !take_previous(record.data + AT_PREVIOUS, &v))
 		return false;

@@ -141,7 +141,9 @@ static int open_trees(struct embedded *s)
 
 	if (rc != 0)
 		return rc;
-	rc = make_trees(txn, &s->trees);
+	rc = sc_lmdb_guard_trees(&s->dir);
+	if (rc == 0)
+		rc = make_trees(txn, &s->trees);
 	if (rc == 0)
 		return mdb_txn_commit(txn);
 	mdb_txn_abort(txn);
@@ -480,7 +482,8 @@ static int change_txn(struct embedded *s, struct changing *c)
 
 	if (rc != 0)
 		return rc;
-	if (c->change->all)
+	rc = sc_lmdb_guard_trees(&s->dir);
+	if (rc == 0 && c->change->all)
 		rc = renew_all(c);
 	for (size_t i = 0; i < c->change->n && rc == 0 && c->refused == SC_OK; i++)
 		rc = take_step(c, &c->change->steps[i]);

@@ -9,7 +9,6 @@
 #include "slidecache/version.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +21,10 @@
 
 static void set_default_actor(struct sc_versions *v)
 {
-	char memory[1024];
-	struct passwd pw;
-	struct passwd *found = NULL;
 	char text[sizeof v->actor];
 
-	if (getpwuid_r(geteuid(), &pw, memory, sizeof memory, &found) == 0 && found)
-		(void)snprintf(text, sizeof text, "%s (%.30s)",
-			       program_invocation_short_name, pw.pw_name);
-	else
-		(void)snprintf(text, sizeof text, "%s (uid %u)",
-			       program_invocation_short_name, (unsigned)geteuid());
+	(void)snprintf(text, sizeof text, "%s (%.30s)", program_invocation_short_name,
+		       sc_process_user());
 	sc_versions_set_actor(v, text);
 }
 

@@ -33,6 +33,8 @@
 #define TABLE_LOCK (UINT64_C(1) << 41)
 #define JOB_LOCKS  (UINT64_C(1) << 42)
 #define TRIES	   8 /* files that are replaced while they are opened */
+/* Of tiles, bytes, microseconds: so many of each level are together one of int64_t. */
+#define COUNT_MAX (INT64_C(1) << 57)
 
 /* As they are in the file. */
 struct file_head {
@@ -179,11 +181,41 @@ static uint64_t run_sum(const struct file_slot *s)
 }
 
 /* Verified bytes may still be another program's: no text without an end, no index out of
- * its array. */
+ * its array, no truth that is neither 0 nor 1, no sum that is too large. */
+static bool is_bool(const bool *at)
+{
+	return *(const unsigned char *)at <= 1;
+}
+
+static bool is_count(int64_t n)
+{
+	return n >= 0 && n <= COUNT_MAX;
+}
+
+static bool is_level(const struct sc_warm_level *l)
+{
+	return is_count(l->cols) && is_count(l->rows) && is_count(l->tiles) &&
+	       l->bytes <= (uint64_t)COUNT_MAX && is_count(l->skipped_tiles) &&
+	       l->skipped_bytes <= (uint64_t)COUNT_MAX && is_count(l->us);
+}
+
+static bool are_counts(const struct sc_warm_progress *p)
+{
+	for (int i = 0; i < SC_DZ_LEVELS_MAX; i++)
+		if (!is_level(&p->by_level[i]))
+			return false;
+	return is_count(p->walk_tiles) && is_count(p->total_tiles) &&
+	       is_count(p->tiles) && p->bytes <= (uint64_t)COUNT_MAX &&
+	       is_count(p->skipped_tiles) && p->skipped_bytes <= (uint64_t)COUNT_MAX &&
+	       is_count(p->seen) && is_count(p->planned_tiles) &&
+	       p->planned_bytes <= (uint64_t)COUNT_MAX && is_count(p->failed_tiles) &&
+	       is_count(p->busy_us);
+}
+
 static bool is_job(const struct sc_job *job)
 {
 	return job->id > 0 && (unsigned)job->state <= SC_JOB_FAILED &&
-	       (unsigned)job->failure <= SC_INTERNAL &&
+	       (unsigned)job->failure <= SC_INTERNAL && is_bool(&job->cancel) &&
 	       memchr(job->by, 0, sizeof(job->by)) &&
 	       memchr(job->reason, 0, sizeof(job->reason));
 }
@@ -194,7 +226,8 @@ static bool is_progress(const struct file_slot *s, int64_t id)
 
 	return s->run.sum == run_sum(s) && s->run.id == id && p->levels >= 0 &&
 	       p->levels <= SC_DZ_LEVELS_MAX && p->level >= 0 &&
-	       p->level < SC_DZ_LEVELS_MAX && memchr(p->failure, 0, sizeof(p->failure));
+	       p->level < SC_DZ_LEVELS_MAX && is_bool(&p->waiting) && are_counts(p) &&
+	       memchr(p->failure, 0, sizeof(p->failure));
 }
 
 static bool is_free(const struct file_slot *s)

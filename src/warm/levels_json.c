@@ -8,7 +8,8 @@
 #include "slidecache/json.h"
 #include "slidecache/warm.h"
 
-#define MIB (1024.0 * 1024.0)
+#define MIB	    (1024.0 * 1024.0)
+#define SECONDS_MAX 1e12 /* longer is no answer */
 
 static void put_level(struct sc_buf *out, int level, const struct sc_warm_level *of,
 		      const struct sc_warm_level *sum)
@@ -55,10 +56,11 @@ int64_t sc_warm_missing_tiles(const struct sc_warm_progress *p)
 int64_t sc_warm_left_s(const struct sc_warm_progress *p)
 {
 	int64_t left = p->planned_tiles - p->tiles;
+	double seconds = ceil((double)left / p->tiles_per_s);
 
 	if (p->levels > 0 && left <= 0)
 		return 0;
-	if (p->levels == 0 || p->tiles_per_s <= 0)
+	if (p->levels == 0 || !(p->tiles_per_s > 0) || !(seconds < SECONDS_MAX))
 		return -1;
-	return (int64_t)ceil((double)left / p->tiles_per_s);
+	return (int64_t)seconds;
 }

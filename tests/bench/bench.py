@@ -7,6 +7,7 @@ runs, one after the other, the order changing each time; printed are the medians
 median of the pairs' ratios. Absolute figures are this machine's; ratios travel.
 
 bench.py [--quick] [ROW...]    rows: hit redis memcached 304 cold invalidate warm yield
+                               tokens
 """
 
 import argparse
@@ -24,6 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import servers
 import slides
+from bench_tokens import bench_tokens
 from bench_warm import bench_warm
 from bench_yield import bench_yield
 from report import add_row, paired, print_rows, say
@@ -239,7 +241,7 @@ def bench_invalidate(backend, options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="3 runs of 1 s")
-    rows = ["hit", *servers.KINDS, "304", "cold", "invalidate", "warm", "yield"]
+    rows = ["hit", *servers.KINDS, "304", "cold", "invalidate", "warm", "yield", "tokens"]
     parser.add_argument("rows", nargs="*", default=rows)
     options = parser.parse_args()
     options.runs, options.seconds = (3, 1) if options.quick else (7, 4)
@@ -266,6 +268,8 @@ def main():
         bench_warm(options)
     if "yield" in options.rows:
         bench_yield(options)
+    if "tokens" in options.rows:
+        bench_tokens(options)
     print_rows()
 
 

@@ -65,6 +65,7 @@ class Below:
 
     def __init__(self, live):
         self.live = live
+        self.source = live.web.http.source
 
     def request(self, method, target, headers=None, body=b""):
         return self.live.web.http.request(method, self.live.base + target, headers, body)

@@ -88,6 +88,34 @@ static void test_replayed(struct fixture *f)
 	assert_int_equal(counted(f, SC_CM_REJECTS), 2);
 }
 
+/* Stored before an invalidation, whole and with its seal, and put under the key that the
+ * item has since then. */
+static void test_replayed_after_invalidate(struct fixture *f)
+{
+	int n = rounds(50, 5000);
+
+	for (int i = 0; i < n; i++) {
+		char text[SC_ITEM_MAX], before[SC_KEY_VERSION_LEN + 1];
+		char key[SC_KEY_MAX + 1];
+		SC_AUTO_BUF stored = SC_BUF_INIT;
+		struct sc_entry_meta meta = { .mime = sc_bytes_str("a/b"),
+					      .created_us = 1,
+					      .value_len = 3 };
+
+		sc_random_text(before, SC_KEY_VERSION_LEN);
+		assert_int_equal(sc_cache_key(f->o.key_prefix, before, item_of(1, text),
+					      key, &f->err),
+				 SC_OK);
+		meta.key = sc_bytes_str(key);
+		assert_int_equal(sc_entry_encode(&meta, sc_bytes_str("old"),
+						 f->cache->secret, &stored, &f->err),
+				 SC_OK);
+		raw_set(f, 1, sc_buf_bytes(&stored));
+		assert_int_equal(look(f->cache, 1), SC_MISS);
+	}
+	assert_int_equal(counted(f, SC_CM_REJECTS), n);
+}
+
 /* The envelope knows when it ends, whatever the backend thinks. */
 static void test_expired(struct fixture *f)
 {
@@ -339,6 +367,7 @@ static const struct cache_case cases[] = {
 	{ "bit flips", test_bit_flips, KEEPS },
 	{ "swapped", test_swapped, KEEPS },
 	{ "replayed", test_replayed, KEEPS },
+	{ "replayed after an invalidation", test_replayed_after_invalidate, KEEPS },
 	{ "expired", test_expired, KEEPS },
 	{ "rejected once", test_rejected_once, KEEPS },
 	{ "truncated", test_truncated, KEEPS },

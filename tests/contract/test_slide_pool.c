@@ -182,6 +182,7 @@ static const struct index_case {
 #define VMS    "[Virtual Microscope Specimen]\r\nNoLayers=1\r\n"
 #define NAMES  "names files outside its folder"
 #define NO_ONE "not a slide format"
+#define COUNTS "counts more than any slide has"
 	{ "i.vms", VMS "MapFile=a/b.jpg\n", NAMES, false },
 	{ "i.vms", VMS "MapFile=/etc/passwd\n", NAMES, false },
 	{ "i.VMS", VMS "ImageFile=..\r\n", NAMES, false },
@@ -200,6 +201,24 @@ static const struct index_case {
 	{ "m/Slidedat.ini", "[DATAFILE]\nFILE_12=..\n", NAMES, false },
 	{ "m/Slidedat.ini", "[GENERAL]\nSLIDE_NAME=1/2\nFILE_0=D.dat\n", "damaged",
 	  true },
+	{ "i.vms", VMS "NoJpegColumns=1024\nNoJpegRows = 1024\n", "damaged", true },
+	{ "i.vms", VMS "NoJpegColumns=1025\n", COUNTS, false },
+	{ "i.vms", VMS " NoJpegRows \t=\t99999999999999999999999\r\n", COUNTS, false },
+	{ "i.vms", "NoLayers=1025", COUNTS, false },
+	{ "i.vms", "NoLayers= +0001025 layers", COUNTS, false },
+	{ "m/Slidedat.ini", "FILE_COUNT=4096\nHIER_0_COUNT=4096\n", "damaged", true },
+	{ "m/Slidedat.ini", "FILE_COUNT = 4097\n", COUNTS, false },
+	{ "m/Slidedat.ini", "HIER_COUNT=4097\n", COUNTS, false },
+	{ "m/Slidedat.ini", "HIER_12_COUNT=4097\n", COUNTS, false },
+	{ "m/Slidedat.ini", "NONHIER_0_COUNT = 2147483647\n", COUNTS, false },
+	{ "m/Slidedat.ini", "HIER_0_VAL_0 = 2147483647\n", "damaged", true },
+	{ "m/Slidedat.ini", "IMAGENUMBER_X=15000\nIMAGENUMBER_Y=15000\n", "damaged",
+	  true },
+	{ "m/Slidedat.ini", "IMAGENUMBER_X=15001\n", COUNTS, false },
+	{ "m/Slidedat.ini", "DIGITIZER_WIDTH=4096\n", "damaged", true },
+	{ "m/Slidedat.ini", "DIGITIZER_WIDTH=4097\n", COUNTS, false },
+	{ "m/Slidedat.ini", "DIGITIZER_HEIGHT=32768\n", COUNTS, false },
+	{ "m/Slidedat.ini", "CameraImageDivisionsPerSide=1025\n", COUNTS, false },
 };
 
 static void expect_refused(struct fixture *f, const struct index_case *c)

@@ -31,7 +31,7 @@ ELSEWHERE = "192.0.2.1"
 ALLOWED = {
     "write state", "write cache", "write log", "write run", "write tmp", "read slides",
     "read configuration", "read boot id", "idle scheduling", "be nicer", "limit memory",
-    "connect here", "unix socket", "queue length",
+    "confine calls", "confine files", "connect here", "unix socket", "queue length",
 }
 
 
@@ -70,10 +70,21 @@ def get_tile(live):
     return live.fcgi.get(TILE.format(first["id"]))
 
 
-def status_of(live, field):
-    pid = live.show("MainPID")
+def worker_pids(live):
+    found = live.run("pgrep", "-x", service.WORKER_NAME).stdout.split()
+    assert found
+    return found
+
+
+def status_of(live, field, pid=None):
+    pid = pid or live.show("MainPID")
     text = (live.root / "proc" / pid / "status").read_text()
     return re.search(rf"^{field}:\s*(.*)$", text, re.M)[1]
+
+
+def are_confined(live):
+    units = int(status_of(live, "Seccomp_filters"))
+    return all(int(status_of(live, "Seccomp_filters", p)) > units for p in worker_pids(live))
 
 
 def test_a_tile_is_served_under_the_whole_unit(live):
@@ -84,6 +95,7 @@ def test_a_tile_is_served_under_the_whole_unit(live):
     assert {int(status_of(live, f"Cap{x}"), 16) for x in ("Prm", "Eff", "Bnd", "Amb")} == {0}
     assert live.show("StatusText") and live.show("NRestarts") == "0"
     assert "error" not in live.log()
+    wait_for(lambda: are_confined(live), "each worker has a filter behind the unit's own")
 
 
 def test_a_cache_outlives_a_restart(live):

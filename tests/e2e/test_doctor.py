@@ -653,9 +653,13 @@ def test_fewer_descriptors_than_slides(tmp_path):
 
 
 def test_the_configurations_of_the_readme_are_valid(tmp_path):
-    """And its migrations, where another one starts what they stop."""
+    """And its access lists, and its migrations, where another one starts what they stop."""
     text = (service.REPO / "README.md").read_text()
     blocks = re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+    lists = [b for b in blocks if '"rules"' in b]
+    for n, block in enumerate(lists):
+        (tmp_path / f"acl-{n}.json").write_text(block)
+    blocks = [b for b in blocks if b not in lists]
     configurations = [b for b in blocks if '"operations"' not in b]
     assert len(configurations) >= 2
     migrations = tmp_path / "migrations"
@@ -671,8 +675,11 @@ def test_the_configurations_of_the_readme_are_valid(tmp_path):
         argv = [service.BUILD / "slidecached", "--config", tmp_path / "c.json",
                 "--set", f"migrations_dir={migrations}", "--set", "user=", "--slides", tmp_path,
                 "--state-dir", tmp_path / "state", "--check-config"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60 * service.SLOW)
-        assert done.returncode == 0, done.stderr
+        for file in [""] + [tmp_path / f"acl-{n}.json" for n in range(len(lists))]:
+            more = ["--set", f"access.acl_file={file}"] if file else []
+            done = subprocess.run(argv + more, capture_output=True, text=True,
+                                  timeout=60 * service.SLOW)
+            assert done.returncode == 0, done.stderr
 
 
 # stats.

@@ -21,6 +21,7 @@ from service import BUILD, REPO, SLOW
 README = (REPO / "README.md").read_text()
 IMAGE = 7  # the README's
 PASSWORD = "correct horse: ä"
+SCRIPT = "Who may see, who may manage"
 INITIAL = {"tiles", "thumbnails", "slides", "acl"}
 USERS = "/etc/slidecache/htpasswd"
 
@@ -125,6 +126,73 @@ def test_managing_over_http(site):
     assert len(starting("curl", "Over HTTP")) >= 2
 
 
+class ClosedSite(Site):
+    """One with the README's access list; lines are run in one folder, by a shell that has
+    slidecachectl."""
+
+    def __init__(self, tmp):
+        self.tmp = tmp
+        (tmp / "acl.json").write_text("\n".join(lines("Access lists", "json")))
+        files = {name: str(tmp / name) for name in ("tokens", "acl.json", "signing.key")}
+        key, *values = starting("install", "Signed addresses") + starting("head", "Signed addresses")
+        for line in (key, *values):
+            shell(line.replace("-g slidecache", "").replace("/etc/slidecache", str(tmp)), cwd=tmp)
+        self.live = service.Service({
+            "slides": {"scan": False},
+            "access": {"tokens_file": files["tokens"], "acl_file": files["acl.json"],
+                       "signing_key_file": files["signing.key"]},
+        }, web=True)
+        add_images(self.live, tmp)
+
+    def run(self, line):
+        if "http://localhost/" in line:
+            address = f"http://127.0.0.1:{self.live.web.http.port}/"
+            line = line.replace("http://localhost/", address)
+        line = line.replace("/etc/slidecache", str(self.tmp))
+        line = line.replace("curl ", "curl --disable --noproxy '*' -sS ", 1)
+        program = f"{BUILD}/slidecachectl --config {self.live.config_file} "
+        line = line.replace("slidecachectl ", program)
+        return shell(line, cwd=self.tmp, env={**os.environ, **self.live.env})
+
+
+@pytest.fixture
+def closed(tmp_path):
+    site = ClosedSite(tmp_path)
+    first, *site.rest = lines(SCRIPT)
+    site.run(first)
+    with site.live:
+        yield site
+
+
+def test_what_a_script_does(closed):
+    """Its token warms and invalidates, and is worth nothing from its revocation on."""
+    said = [closed.run(line) for line in closed.rest]
+    assert re.fullmatch(r"Authorization: Bearer sc_\S{43}\n",
+                        (closed.tmp / "header").read_text())
+    warmed, invalidated, listed, _, refused = said[1:]
+    assert json.loads(warmed)["0"]["Total"] == 1
+    assert "image/7" in invalidated and "nightly" in listed
+    assert re.match(r"HTTP/\S+ 401 ", refused)
+    assert closed.live.log_tail(100_000).count("audit: token:nightly from 127.0.0.1: ") == 2
+
+
+def test_what_is_asked_of_access_lists(closed):
+    (closed.tmp / "new.json").write_text((closed.tmp / "acl.json").read_text())
+    check, show = starting("slidecachectl", "Access lists")
+    closed.run(check)
+    assert not (closed.tmp / "new.json").exists()
+    assert "manage" in closed.run(show)
+
+
+def test_a_signed_address(closed):
+    (line,) = starting("slidecachectl", "Signed addresses")
+    viewer, dzi = closed.run(line).split()
+    assert viewer.startswith("/viewer/7/?sig=")
+    assert "</Image>" in closed.run(f"curl 'http://localhost/{dzi[1:]}'")
+    old = dzi.partition("=")[0].lstrip("/") + "=1." + dzi.rpartition(".")[2]
+    assert "wrong" in closed.run(f"curl 'http://localhost/{old}'")
+
+
 def test_a_post_without_a_length_is_refused_by_lighttpd(site):
     """The README says so; the service itself would take it."""
     port = site.live.web.http.port
@@ -186,7 +254,8 @@ def test_every_command_is_among_them():
     commands = set(re.findall(r"^  ([a-z]+)\b", told, re.M))
     assert len(commands) > 8
     text = starting("slidecachectl", "Behind your web server")
-    text += starting("slidecachectl", "Migrations")
+    for section in ("Migrations", SCRIPT, "Access lists", "Signed addresses"):
+        text += starting("slidecachectl", section)
     assert {line.split()[1] for line in text} == commands
 
 

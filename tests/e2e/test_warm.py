@@ -21,7 +21,7 @@ import service
 import slides
 import tiff
 import warming
-from management import ANNA, API, PASSWORDS, USERS, basic, detail, document, encode
+from management import ANNA, API, PASSWORDS, PLACES, USERS, basic, detail, document, encode
 from warming import IMAGES, Warmer, levels, paused, tile, tiles_of, total
 
 MADE, SMALL, STACK, BAD = "made.tiff", "small.tiff", "stack.tiff", "no-slide.svs"
@@ -396,14 +396,29 @@ def ask_all(client, headers, image):
             yield client.request(method, path.format(image=image, slash=slash), sent, raw), status
 
 
+@pytest.fixture
+def wandering(anna):
+    """A client that comes from another address each time: ten wrong credentials from one
+    are looked at."""
+    home = anna.client.source
+
+    class Wanderer:
+        def request(self, *args):
+            anna.client.source = next(PLACES)
+            return anna.client.request(*args)
+
+    yield Wanderer()
+    anna.client.source = home
+
+
 def test_who_is_configured_may(anna, made):
     for reply, status in ask_all(anna.client, ANNA, made):
         assert reply.status == status, reply
 
 
 @pytest.mark.parametrize("headers", STRANGERS, ids=str)
-def test_nobody_else_may(anna, made, headers):
-    for reply, _ in ask_all(anna.client, headers, made):
+def test_nobody_else_may(anna, wandering, made, headers):
+    for reply, _ in ask_all(wandering, headers, made):
         assert reply.status == 401 and "www-authenticate" in reply.headers
     assert anna.jobs() == []
 

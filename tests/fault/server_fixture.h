@@ -16,6 +16,8 @@
 #include "server/server.h"
 #include "slidecache/parse.h"
 
+#define NO_SANDBOX "--set", "sandbox=off" /* the application leaves marks */
+
 static pid_t master;
 
 static void log_to_file(void)
@@ -73,7 +75,7 @@ static MAYBE_UNUSED void start_server(const char *a, const char *b, const char *
 				      const char *d)
 {
 	char listen[256];
-	const char *argv[20] = { "--listen",
+	const char *argv[22] = { "--listen",
 				 listen,
 				 "--slides",
 				 path_in("slides"),
@@ -83,6 +85,7 @@ static MAYBE_UNUSED void start_server(const char *a, const char *b, const char *
 				 "2",
 				 "--set",
 				 "log.level=debug",
+				 NO_SANDBOX,
 				 a,
 				 b,
 				 c,

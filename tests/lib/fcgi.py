@@ -151,10 +151,12 @@ class Client:
     def __init__(self, address, timeout=30):
         self.address = address
         self.timeout = timeout
+        self.source = "127.0.0.1"
 
     def request(self, method, target, headers=None, body=b"", params=None):
         """Sends target as it is. params: further CGI variables, None removes one."""
         variables = cgi_params(method, target, headers or {}, body)
+        variables["REMOTE_ADDR"] = self.source
         variables.update(params or {})
         variables = {k: v for k, v in variables.items() if v is not None}
         return self.send(encode_request(variables, body))

@@ -2,6 +2,7 @@
 """Users, credentials and calls that manage versions over HTTP, for tests of a service."""
 
 import base64
+import itertools
 import json
 
 API = "/api/v1/cache"
@@ -23,6 +24,7 @@ def basic(user, password):
 
 
 ANNA = basic("anna", PASSWORDS["anna"])
+PLACES = (f"127.1.{n // 250}.{n % 250 + 1}" for n in itertools.count())
 
 
 class Manager:
@@ -32,12 +34,24 @@ class Manager:
         self.client = client
         self.headers = ANNA if headers is None else headers
         self.more = {} if params is None else {"params": params}
+        self.wanders = False
+
+    def wandering(self):
+        """From here on each call comes from another address: from one, the service looks at
+        ten wrong credentials a minute."""
+        self.wanders = True
+        return self
 
     def call(self, method, target, body=None, **headers):
         sent = {**self.headers, **(JSON if body is not None else {})}
         sent.update({name.replace("_", "-"): value for name, value in headers.items()})
         raw = body if isinstance(body, bytes) else b"" if body is None else encode(body)
-        return self.client.request(method, API + target, sent, raw, **self.more)
+        home = self.client.source
+        self.client.source = next(PLACES) if self.wanders else home
+        try:
+            return self.client.request(method, API + target, sent, raw, **self.more)
+        finally:
+            self.client.source = home
 
     def get(self, target):
         return self.call("GET", target)

@@ -17,6 +17,7 @@ class Client:
     def __init__(self, port, timeout=30):
         self.port = port
         self.timeout = timeout
+        self.source = "127.0.0.1"
 
     def request(self, method, target, headers=None, body=b""):
         return self.send(self.encode(method, target, headers or {}, body), method)
@@ -30,7 +31,8 @@ class Client:
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
     def send(self, raw, method="GET"):
-        with socket.create_connection(("127.0.0.1", self.port), self.timeout) as sock:
+        here = ("127.0.0.1", self.port)
+        with socket.create_connection(here, self.timeout, (self.source, 0)) as sock:
             sock.sendall(raw)
             reply = http.client.HTTPResponse(sock, method=method)
             try:

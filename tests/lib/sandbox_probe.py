@@ -16,6 +16,7 @@ WAIT_S = 1
 REACHED = {errno.ECONNREFUSED, 0}
 PROT_READ, PROT_WRITE, PROT_EXEC, PRIVATE_ANONYMOUS = 1, 2, 4, 0x22
 IO_URING_SETUP, USERFAULTFD = 425, 323
+SECCOMP, GET_ACTION_AVAIL, LANDLOCK_CREATE_RULESET, CREATE_VERSION = 317, 2, 444, 1
 CLONE_NEWUSER, PTRACE_ATTACH = 0x10000000, 16
 
 
@@ -86,6 +87,18 @@ def set_id_bit(path):
         os.remove(path)
 
 
+action = ctypes.byref(ctypes.c_uint32(0))  # of seccomp: to end a thread
+
+
+def confine_files():
+    """A kernel may be without it; the filter of the unit must not be."""
+    try:
+        call("syscall", LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_VERSION)
+    except OSError as e:
+        if e.errno not in (errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
 HOME, STATE, CACHE = "/home", "/var/lib/slidecache", "/var/cache/slidecache"
 TRIED = {
     "write state": lambda: make(STATE + "/probe"),
@@ -99,6 +112,8 @@ TRIED = {
     "idle scheduling": lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)),
     "be nicer": lambda: os.nice(10),
     "limit memory": lambda: resource.setrlimit(resource.RLIMIT_DATA, (2**34, 2**34)),
+    "confine calls": lambda: call("syscall", SECCOMP, GET_ACTION_AVAIL, 0, action),
+    "confine files": confine_files,
     "connect here": lambda: connect("127.0.0.1"),
     "unix socket": lambda: open_socket(socket.AF_UNIX),
     "queue length": lambda: open_socket(socket.AF_NETLINK, socket.SOCK_RAW, 4),

@@ -54,6 +54,11 @@ def is_binary(name):
         return b"\0" in f.read(8192)
 
 
+def is_data(name):
+    """What nobody wrote by hand: it has no licence to tell, and any bytes."""
+    return is_binary(name) or "/data/" in name or name.startswith("tests/fuzz/corpus/")
+
+
 def bare(text, strings=False):
     """C text with comments (and the insides of strings, unless kept) blanked: the same
     lines and columns."""

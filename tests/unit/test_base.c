@@ -113,6 +113,12 @@ static void numbers_take_the_whole_text(void **state)
 	assert_true(sc_parse_i64(sc_bytes_str("-12"), -12, 0, &i));
 	assert_int_equal(i, -12);
 	assert_false(sc_parse_i64(sc_bytes_str("-13"), -12, 0, &i));
+	assert_true(sc_parse_i64(sc_bytes_str("-9223372036854775808"), INT64_MIN, 0, &i));
+	assert_true(i == INT64_MIN);
+	i = 7;
+	assert_false(sc_parse_i64(sc_bytes_str("9223372036854775808"), INT64_MIN,
+				  INT64_MAX, &i));
+	assert_int_equal(i, 7);
 }
 
 static void doubles_are_decimal_and_finite(void **state)
@@ -210,6 +216,45 @@ static void json_places_commas_and_escapes(void **state)
 	assert_string_equal((char *)b.data,
 			    "{\"a{\":[1,\"q\\\"\\\\\\u000a\xef\xbf\xbd\xc3\xa4,\","
 			    "null],\"b\":true}");
+}
+
+/* Shown as they are they would steer the terminal that a document is looked at on. */
+static void what_steers_terminals_is_found(void **state)
+{
+	static const struct {
+		const char *text, *json;
+		size_t bytes;
+	} rows[] = {
+		{ "\xc2\x80", "\"\\u0080\"", 2 },
+		{ "\xc2\x9b", "\"\\u009b\"", 2 },
+		{ "\xc2\x9f", "\"\\u009f\"", 2 },
+		{ "\xd8\x9c", "\"\\u061c\"", 2 },
+		{ "\xe2\x80\xa8", "\"\\u2028\"", 3 },
+		{ "\xe2\x80\xae", "\"\\u202e\"", 3 },
+		{ "\xe2\x80\x8f", "\"\\u200f\"", 3 },
+		{ "\xe2\x81\xa6", "\"\\u2066\"", 3 },
+	};
+	static const char *const plain[] = {
+		"a",
+		"\xc2\xa0",
+		"\xc3\xa9",
+		"\xe2\x80\x90",
+		"\xe2\x82\xac",
+		"\xf0\x9f\x94\xac",
+		"",
+	};
+	unsigned code = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		SC_AUTO_BUF b = SC_BUF_INIT;
+
+		assert_int_equal(sc_utf8_steering(rows[i].text, &code), rows[i].bytes);
+		sc_json_str(&b, rows[i].text);
+		assert_string_equal((char *)b.data, rows[i].json);
+	}
+	for (size_t i = 0; i < COUNT_OF(plain); i++)
+		assert_int_equal(sc_utf8_steering(plain[i], &code), 0);
 }
 
 static void random_texts_are_of_the_alphabet_and_differ(void **state)
@@ -363,6 +408,11 @@ static void times_are_utc_with_and_without_zone(void **state)
 	assert_string_equal(text, "2026-01-02T03:04:05.678901");
 	sc_time_text_utc(INT64_C(1767323045678901), text);
 	assert_string_equal(text, "2026-01-02T03:04:05.678901Z");
+	/* What somebody may write into a catalogue is read again. */
+	sc_time_text(-1, text);
+	assert_string_equal(text, "1969-12-31T23:59:59.999999");
+	sc_time_text(-INT64_C(86400000000), text);
+	assert_string_equal(text, "1969-12-31T00:00:00.000000");
 }
 
 static bool is_itself(void *arg)
@@ -508,6 +558,7 @@ int main(void)
 		cmocka_unit_test(utf8_is_strict),
 		cmocka_unit_test(json_numbers_are_python_s),
 		cmocka_unit_test(json_places_commas_and_escapes),
+		cmocka_unit_test(what_steers_terminals_is_found),
 		cmocka_unit_test(random_texts_are_of_the_alphabet_and_differ),
 		cmocka_unit_test(lock_excludes_and_dies_with_its_holder),
 		cmocka_unit_test(metrics_are_shared_by_file),

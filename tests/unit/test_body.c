@@ -243,23 +243,37 @@ struct page {
 	const char *site, *origin, *host;
 };
 
+struct sent {
+	struct page page;
+	const char *https; /* what the web server says */
+};
+
 static const char *header_of(const struct sc_request *rq, const char *name)
 {
-	const struct page *page = rq->transport;
+	const struct sent *sent = rq->transport;
+	const struct page *page = &sent->page;
 
 	if (strcmp(name, "HTTP_SEC_FETCH_SITE") == 0)
 		return page->site;
 	if (strcmp(name, "HTTP_ORIGIN") == 0)
 		return page->origin;
+	if (strcmp(name, "HTTPS") == 0)
+		return sent->https;
 	return strcmp(name, "HTTP_HOST") == 0 ? page->host : NULL;
+}
+
+static enum sc_status check_over(const char *https, struct page page)
+{
+	struct sent sent = { page, https };
+	const struct sc_request rq = { .header = header_of, .transport = &sent };
+	struct sc_err err;
+
+	return sc_check_origin(&rq, &err);
 }
 
 static enum sc_status check(struct page page)
 {
-	const struct sc_request rq = { .header = header_of, .transport = &page };
-	struct sc_err err;
-
-	return sc_check_origin(&rq, &err);
+	return check_over(NULL, page);
 }
 
 static void own_pages_and_programs_may(void **state)
@@ -270,8 +284,8 @@ static void own_pages_and_programs_may(void **state)
 		{ NULL, "",
 		  "a.example" }, /* a web server that passes what is not there */
 		{ "same-origin", "http://a.example", "a.example" },
-		{ "same-site", NULL, "a.example" },
 		{ "none", NULL, "a.example" },
+		{ "", NULL, "a.example" },
 		{ NULL, "https://a.example", "a.example" },
 		{ NULL, "HTTP://A.Example", "a.example" },
 		{ NULL, "http://a.example:8080", "a.example:8080" },
@@ -308,12 +322,34 @@ static void other_pages_may_not(void **state)
 		{ NULL, "a.example", "a.example" },
 		{ NULL, "file://a.example", "a.example" },
 		{ NULL, "http://a.example", NULL },
+		{ "same-site", NULL, "a.example" },
+		{ "same-site", "http://a.example", "a.example" },
+		{ "same-origin, cross-site", NULL, "a.example" },
+		{ "nonsense", NULL, "a.example" },
+		{ NULL, "http://a.example http://a.example", "a.example" },
+		{ NULL, "//a.example", "a.example" },
+		{ NULL, "moz-extension://a.example", "a.example" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 		if (check(bad[i]) != SC_DENIED)
 			fail_msg("allowed: %s from %s", bad[i].origin, bad[i].host);
+}
+
+/* What came without TLS anybody on the way may have written. */
+static void plain_pages_may_not_over_tls(void **state)
+{
+	const struct page plain = { NULL, "http://a.example", "a.example" };
+	const struct page port = { NULL, "http://a.example:443", "a.example" };
+	const struct page secure = { NULL, "https://a.example", "a.example" };
+
+	(void)state;
+	assert_int_equal(check_over("on", plain), SC_DENIED);
+	assert_int_equal(check_over("on", port), SC_DENIED);
+	assert_int_equal(check_over("on", secure), SC_OK);
+	assert_int_equal(check_over("off", plain), SC_OK);
+	assert_int_equal(check_over("", plain), SC_OK);
 }
 
 int main(void)
@@ -327,6 +363,7 @@ int main(void)
 		cmocka_unit_test(bodies_are_of_types_that_are_taken),
 		cmocka_unit_test(own_pages_and_programs_may),
 		cmocka_unit_test(other_pages_may_not),
+		cmocka_unit_test(plain_pages_may_not_over_tls),
 	};
 
 	return cmocka_run_group_tests_name("body", tests, NULL, NULL);

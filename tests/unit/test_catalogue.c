@@ -223,6 +223,24 @@ static void planes(void **state)
 	assert_int_equal(catalogue_find(f, "s/x.tif")->frames, 1);
 }
 
+/* By its name, which somebody may have changed: both ways of asking agree. */
+static void planes_of_a_renamed_image(void **state)
+{
+	char name[] = "b.tif", file[] = "s/a.tif";
+	struct sc_image im = { .name = name, .file = file, .depth = 2, .frames = 1 };
+	char plane[SC_IMAGE_FILE_MAX];
+	struct sc_err err;
+
+	(void)state;
+	assert_int_equal(sc_image_plane_file(&im, 2, 1, plane, &err), SC_OK);
+	assert_string_equal(plane, "s/b/2_1_b.tif");
+	assert_true(sc_image_has_file(&im, plane));
+	assert_true(sc_image_has_file(&im, file));
+	assert_false(sc_image_has_file(&im, "s/a/2_1_b.tif"));
+	assert_false(sc_image_has_file(&im, "s/b/2_1_c.tif"));
+	assert_false(sc_image_has_file(&im, "b/2_1_b.tif"));
+}
+
 static void what_is_no_candidate(void **state)
 {
 	struct fixture *f = *state;
@@ -565,6 +583,7 @@ int main(void)
 		TEST(add_takes_any_name),
 		TEST(add_refuses_other_paths),
 		TEST(planes),
+		cmocka_unit_test(planes_of_a_renamed_image),
 		TEST(what_is_no_candidate),
 		TEST(links_stay_inside),
 		TEST(a_folder_that_is_not_there_changes_nothing),

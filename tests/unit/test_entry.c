@@ -338,6 +338,61 @@ static void test_random_bytes(void **state)
 	}
 }
 
+/* One change of an entry: bytes, its length, or the end of another one. */
+static void mutate(struct sc_buf *b, struct sc_bytes other, uint64_t *seed)
+{
+	uint64_t x = next_random(seed);
+	size_t at = (size_t)(x >> 8) % b->len;
+	size_t n = 1 + (size_t)(x >> 40) % 16;
+
+	switch (x % 4) {
+	case 0:
+		for (size_t i = at; i < b->len && i < at + n; i++)
+			b->data[i] = (unsigned char)next_random(seed);
+		break;
+	case 1:
+		b->len -= at < b->len - 1 ? n % (b->len - at) : 0;
+		break;
+	case 2:
+		sc_buf_append(b, other.data, n < other.len ? n : other.len);
+		break;
+	default:
+		if (at < other.len) {
+			b->len = at;
+			sc_buf_append(b, other.data + at, other.len - at);
+		}
+	}
+}
+
+static void check_mutation(const struct sc_buf *from, const struct sc_buf *other,
+			   const unsigned char *with, uint64_t *seed)
+{
+	SC_AUTO_BUF b = SC_BUF_INIT;
+
+	sc_buf_append(&b, from->data, from->len);
+	for (uint64_t n = 1 + next_random(seed) % 4; n > 0; n--)
+		mutate(&b, sc_buf_bytes(other), seed);
+	if (!sc_bytes_equal(sc_buf_bytes(&b), sc_buf_bytes(from)))
+		assert_false(verifies(sc_buf_bytes(&b), KEY, with));
+}
+
+/* What comes of real entries, the other one's key being another. */
+static void test_mutations(void **state)
+{
+	uint64_t seed = 88172645463325252u;
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(secrets); k++) {
+		SC_AUTO_BUF from = encode(KEY, "image/png", 100, secrets[k]);
+		SC_AUTO_BUF other =
+			encode("exact:k3VbQ0aZ:tile/8/1/1/14/20_20.jpeg~9f86d081884c7d65",
+			       "image/png", 100, secrets[k]);
+
+		for (int round = rounds(20000, 5000000); round > 0; round--)
+			check_mutation(&from, &other, secrets[k], &seed);
+	}
+}
+
 static void test_refuses(void **state)
 {
 	static const char *const mimes[] = { "", "a/b\r\nSet-Cookie: x", "\xff/b",
@@ -389,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_random_bytes),
+		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_expiry),
 	};

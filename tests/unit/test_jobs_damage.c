@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slidecache/hash.h"
 #include "tests/lib/child.h"
 
 /* ---- damage ---- */
@@ -102,6 +103,55 @@ static void a_damaged_progress_costs_the_progress_only(void **state)
 		assert_int_equal(sc_jobs_report(r->j, &job, &p, &stop, &r->err), SC_OK);
 		expect_lost_progress(r, at, 512);
 	}
+}
+
+/* As another program, or a worker that somebody has taken over, may write it: the sums
+ * are right. See src/warm/jobs_file.h for the places. */
+static void plant(struct jobs_rig *r, off_t at, const void *bytes, size_t n)
+{
+	unsigned char slot[JOBS_PAGE];
+	const size_t record = 512, run = 16 + sizeof(struct sc_warm_progress);
+	uint64_t sum = 0;
+	SC_AUTO_FD fd = open(r->path, O_RDWR | O_CLOEXEC);
+
+	assert_int_equal(pread(fd, slot, sizeof(slot), JOBS_PAGE), sizeof(slot));
+	memcpy(slot + at, bytes, n);
+	sum = sc_hash64(sc_bytes_of(slot + 8, record - 8));
+	memcpy(slot, &sum, sizeof(sum));
+	sum = sc_hash64(sc_bytes_of(slot + record + 8, run - 8));
+	memcpy(slot + record, &sum, sizeof(sum));
+	assert_int_equal(pwrite(fd, slot, sizeof(slot), JOBS_PAGE), sizeof(slot));
+}
+
+static void values_that_nobody_means_are_damage(void **state)
+{
+	static const unsigned char odd = 99;
+	static const int64_t large = INT64_MAX;
+	const off_t progress = 512 + 16;
+	const struct {
+		off_t at;
+		const void *bytes;
+		size_t n;
+	} rows[] = {
+		{ progress + (off_t)offsetof(struct sc_warm_progress, waiting), &odd, 1 },
+		{ progress + (off_t)offsetof(struct sc_warm_progress, planned_tiles),
+		  &large, sizeof(large) },
+		{ progress + (off_t)offsetof(struct sc_warm_progress, by_level[3].tiles),
+		  &large, sizeof(large) },
+	};
+	struct jobs_rig *r = *state;
+
+	fill(r, 1);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		plant(r, rows[i].at, rows[i].bytes, rows[i].n);
+		assert_int_equal(jobs_get(r, 1).progress.planned_tiles, 0);
+		jobs_expect_said("job 1: its progress was damaged; it begins anew");
+		jobs_forget_said();
+	}
+	/* The record itself: behind its sum, order and mark. */
+	plant(r, 40 + (off_t)offsetof(struct sc_job, cancel), &odd, 1);
+	assert_int_equal(jobs_number(r), 0);
+	jobs_expect_said("jobs: slot 0 was damaged; its job is dropped");
 }
 
 static void a_damaged_head_sets_the_file_aside(void **state)
@@ -292,6 +342,7 @@ int main(void)
 		TEST(a_damaged_record_is_dropped),
 		TEST(any_byte_of_a_slot),
 		TEST(a_damaged_progress_costs_the_progress_only),
+		TEST(values_that_nobody_means_are_damage),
 		TEST(a_damaged_head_sets_the_file_aside),
 		TEST(who_holds_a_job_of_a_file_that_was_set_aside),
 		TEST(a_removed_file_is_made_again),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "slidecache/hash.h"
+#include "src/version/record.h"
 #include "src/version/root_record.h"
 #include "tests/lib/check.h"
 #include "tests/lib/child.h"
@@ -338,6 +339,21 @@ static void test_wrong_contents(void **state)
 	sc_root_release(&root);
 }
 
+/* A text that ends before its length would be another one when it is written again. */
+static void test_texts_with_an_end_inside(void **state)
+{
+	unsigned char record[SC_VERSION_RECORD_MAX];
+	struct sc_version v = version_of("tiles", "AAAAAAA1");
+	struct sc_version got;
+	struct sc_bytes all = sc_bytes_of(record, sc_version_encode(&v, record));
+
+	(void)state;
+	assert_true(sc_version_decode(sc_bytes_str("tiles"), all, &got));
+	assert_false(sc_version_decode(sc_bytes_of("ti\0es", 5), all, &got));
+	record[all.len - 2] = '\0';
+	assert_false(sc_version_decode(sc_bytes_str("tiles"), all, &got));
+}
+
 static void test_noise(void **state)
 {
 	struct kind kinds[] = { { .key = root_key, .root = true }, { .key = image_key } };
@@ -358,11 +374,17 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set),	  cmocka_unit_test(test_root),
-		cmocka_unit_test(test_largest),	  cmocka_unit_test(test_image),
-		cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),
-		cmocka_unit_test(test_swapped),	  cmocka_unit_test(test_wrong_contents),
-		cmocka_unit_test(test_noise),	  cmocka_unit_test(test_format_1),
+		cmocka_unit_test(test_set),
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_image),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_swapped),
+		cmocka_unit_test(test_wrong_contents),
+		cmocka_unit_test(test_texts_with_an_end_inside),
+		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_format_1),
 	};
 
 	return cmocka_run_group_tests_name("root record", tests, NULL, NULL);

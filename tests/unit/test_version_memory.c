@@ -152,6 +152,10 @@ static void test_foreign(void **state)
 		put_end(&text);
 		assert_refused(sc_buf_bytes(&text));
 	}
+	SC_AUTO_BUF cut = SC_BUF_INIT;
+	sc_buf_append(&cut, "slidecache versions 1 aZ09\0Y18\n", 31);
+	put_end(&cut);
+	assert_refused(sc_buf_bytes(&cut));
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		SC_AUTO_BUF text = SC_BUF_INIT;
 

@@ -3,11 +3,12 @@
  * The cache page: what the caches hold, their versions, and (jobs.js) what is warmed. It
  * looks again each second while a job runs, else every ten; not at all while nobody sees
  * the page, or after an answer that only its button can change (a login that was refused).
- * Whoever may not manage caches sees their versions, and nothing that would be refused too.
+ * Whoever may not manage caches sees their versions, nothing that would be refused too, and
+ * a field for a token; passwords the browser asks for itself.
  */
-import { count, element, getJSON, keep, make, notice, number, send, sentence, size, url }
-	from "./common.js";
-import { hasWork, showJobs, startForm } from "./jobs.js";
+import { count, element, getJSON, keep, make, notice, number, send, sentence, size, url,
+	useToken } from "./common.js";
+import { fillForm, hasWork, showJobs, startForm } from "./jobs.js";
 
 const BUSY_MS = 1000;
 const IDLE_MS = 10000;
@@ -105,7 +106,10 @@ async function invalidate(path, body) {
 let next;
 let turn = 0;
 let failed = false; /* the notice is about the last look */
-const showRefused = (yes) => document.body.classList.toggle("refused", yes);
+const showRefused = (yes, takesToken) => {
+	document.body.classList.toggle("refused", yes);
+	element("sign-in").hidden = !takesToken;
+};
 
 /* One after the other: a browser asks for a password once, then. */
 const parts = [["versions/", showVersions], ["stats/", showStats], ["jobs/", showJobs]];
@@ -121,7 +125,7 @@ async function lookAtAll(mine) {
 	if (failed && mine === turn)
 		notice("");
 	failed = false;
-	showRefused(false);
+	showRefused(false, false);
 }
 
 async function look() {
@@ -137,12 +141,19 @@ async function look() {
 		refused = error.status === 401 || error.status === 403;
 		notice(error.message, look);
 		if (refused)
-			showRefused(true);
+			showRefused(true, error.takesToken);
 	}
 	if (mine === turn && !refused && !document.hidden)
 		next = setTimeout(look, hasWork() ? BUSY_MS : IDLE_MS);
 }
 
+element("sign-in").addEventListener("submit", (event) => {
+	event.preventDefault();
+	useToken(element("token").value.trim());
+	element("token").value = "";
+	look();
+	fillForm();
+});
 element("all").addEventListener("click", () =>
 	ask("Invalidate all caches?", "invalidate/", { all: true }));
 document.addEventListener("visibilitychange", () => document.hidden || look());

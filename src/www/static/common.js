@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the pages share: where the service is mounted, asking its API, saying what went
- * wrong, writing numbers. Knows nothing of the list, the viewer or the cache page.
+ * What the pages share: where the service is mounted, asking its API and as whom, saying
+ * what went wrong, writing numbers. Knows nothing of the list, the viewer or the cache page.
  */
 
 /* Everything is relative to the document, so a mount below /prefix/ needs no setting. */
@@ -11,15 +11,42 @@ root.password = "";
 
 export const url = (path) => new URL(path, root).href;
 
+/* The signature of the page's own address ("slidecachectl sign"): it goes with every
+ * request, as whoever was sent such an address may have no other right. */
+const signature = new URLSearchParams(document.location.search).get("sig");
+export const isSigned = signature !== null;
+
+function signed(address) {
+	if (!isSigned || /[?&]sig=/.test(address))
+		return address;
+	const mark = address.includes("?") ? "&" : "?";
+	return `${address}${mark}sig=${encodeURIComponent(signature)}`;
+}
+
 /* The address of an image's version: it may be kept for ever, as a new version has a new
  * address. */
 export const versioned = (path, image) =>
-	url(path) + (image.version ? `?v=${encodeURIComponent(image.version)}` : "");
+	signed(url(path) + (image.version ? `?v=${encodeURIComponent(image.version)}` : ""));
+
+/* A token that somebody typed in: kept while the page is open, and nowhere else. With it a
+ * refusal is an answer and no reason for the browser to ask for a password. */
+let token = "";
+export const useToken = (text) => {
+	token = text;
+};
+
+function withToken(options) {
+	if (!token)
+		return options;
+	const headers = { ...options.headers, Authorization: `Bearer ${token}` };
+	return { ...options, headers, credentials: "omit" };
+}
 
 export class ApiError extends Error {
-	constructor(message, status) {
+	constructor(message, status, takesToken = false) {
 		super(message);
 		this.status = status; /* 0: no answer at all */
+		this.takesToken = takesToken; /* one that is right would have helped */
 	}
 }
 
@@ -43,14 +70,16 @@ async function errorOf(response) {
 		/* not JSON: the status has to do */
 	}
 	const words = plainWords[response.status] ?? `The server answered ${response.status}.`;
-	const text = typeof detail === "string" && detail ? sentence(detail) : words;
-	return new ApiError(text, response.status);
+	const told = typeof detail === "string" && detail ? sentence(detail) : "";
+	const text = response.status === 401 ? `${words} ${told}`.trim() : told || words;
+	const challenge = response.headers.get("WWW-Authenticate") ?? "";
+	return new ApiError(text, response.status, token !== "" || /\bBearer\b/.test(challenge));
 }
 
 async function request(address, options) {
 	let response;
 	try {
-		response = await fetch(address, options);
+		response = await fetch(signed(address), withToken(options));
 	} catch (error) {
 		if (error.name === "AbortError")
 			throw error;

@@ -121,7 +121,7 @@ function showEmpty(want, total, shown) {
 	if (want.name && total === 0)
 		text = `No slide's name contains “${want.name}”.`;
 	else if (total === 0)
-		text = "There are no slides yet. Put some into the slide folder: they appear here within a minute.";
+		text = "There are no slides yet, or none that you may see. Slides in the slide folder appear here within a minute.";
 	else if (shown === 0)
 		text = "This page of the list is empty.";
 	element("empty").querySelector("p").textContent = text;

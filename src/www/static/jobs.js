@@ -267,6 +267,9 @@ async function start(event) {
 	changed();
 }
 
+export const fillForm = () =>
+	findWanted().catch((error) => say(`The slides cannot be listed. ${error.message}`));
+
 export function startForm(onChange) {
 	let typing;
 	changed = onChange;
@@ -276,5 +279,5 @@ export function startForm(onChange) {
 		clearTimeout(typing);
 		typing = setTimeout(find, TYPING_MS, Number(element("image").value));
 	});
-	findWanted().catch((error) => say(`The slides cannot be listed. ${error.message}`));
+	fillForm();
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One slide in OpenSeadragon. The id is in the address (viewer/ID/), the plane in its query
- * (?z=2&frame=1). Everything else comes from the API. window.viewer is the OpenSeadragon
- * viewer, for scripts and tests.
+ * (?z=2&frame=1), and maybe what lets whoever has the address see the slide (?sig=...).
+ * Everything else comes from the API. window.viewer is the OpenSeadragon viewer, for
+ * scripts and tests.
  */
-import { ApiError, element, facts, get, getJSON, make, notice, sentence, trouble, url,
-	versioned } from "./common.js";
+import { ApiError, element, facts, get, getJSON, isSigned, make, notice, sentence, trouble,
+	url, versioned } from "./common.js";
 import { show as showScale } from "./scalebar.js";
 
 const OpenSeadragon = window.OpenSeadragon;
@@ -248,7 +249,9 @@ function choose(axis, number) {
 	if (page.plane[axis] === number)
 		return;
 	page.plane = { ...page.plane, [axis]: number };
-	const query = new URLSearchParams(page.plane);
+	const query = new URLSearchParams(location.search);
+	for (const [name, value] of Object.entries(page.plane))
+		query.set(name, value);
 	history.replaceState(null, "", `${location.pathname}?${query}`);
 	open();
 }
@@ -303,7 +306,7 @@ async function start() {
 		window.viewer = page.viewer;
 		await open();
 	} catch (error) {
-		const lasting = error.status === 404 || error.status === 200;
+		const lasting = [200, 403, 404].includes(error.status);
 		fail(sentence(error.message), lasting ? null : start);
 	}
 }
@@ -313,4 +316,6 @@ for (const [id, action] of Object.entries(buttons))
 document.addEventListener("keydown", pressed);
 document.addEventListener("fullscreenchange", () =>
 	element("screen").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
+/* Who was sent one slide is not led to where a password is asked for. */
+element("back").hidden = isSigned;
 start();

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""What files of slides may be called by whoever wants their names taken for something else:
+markup, lines of a log, commands of a terminal or a shell, addresses, SQL. In UTF-8, without
+the slash that no name can have, and without their ending."""
+
+HOSTILE_NAMES = [
+    "quote'\"",
+    "<script>window.hostile=1<\u2215script>",
+    "<img src=x onerror=window.hostile=1>",
+    "<svg onload=window.hostile=1>",
+    "\"><iframe srcdoc='<script>parent.hostile=1'>",
+    "' onmouseover=window.hostile=1 x='",
+    "javascript:window.hostile=1",
+    "{{constructor.constructor('window.hostile=1')()}}",
+    "${window.hostile=1}",
+    "&lt;b&gt;&amp;",
+    "]]>&x;<!--",
+    "line\nend",
+    "return\rX-Injected: y",
+    "tab\tand\x0bmore",
+    "forged\n2026-01-01T00:00:00.000Z info [1] audit: root from x: y",
+    "escape\x1b[31m\x1b]0;title\x07",
+    "control\u009b31m\u009d0;title\u009c",
+    "delete\x7f",
+    "rtl\u202egpj",
+    "isolate\u2066x\u2069",
+    "lines\u2028and\u2029more",
+    "$(id)`id`;id|id&&id",
+    "-rf --all",
+    " space before",
+    "back\\slash\\",
+    "percent%2e%2e%2f%00%n%s",
+    "a..%2f..",
+    "query?v=x&y#z",
+    "'; DROP TABLE images;--",
+    "*[a-z]?",
+    "CON",
+    "ü\u0308é e\u0301",
+    "\U0001f52c",
+    "x" * 240,
+]
