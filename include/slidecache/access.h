@@ -11,14 +11,17 @@
  * Files are read again when they change. The hashes of htpasswd_file are what crypt(3)
  * takes of those that htpasswd writes: bcrypt (-B) and SHA-crypt (-2, -5), and yescrypt.
  * Others (MD5, plain text) never match, with a log line. A password that was found right
- * is remembered for a minute, and one that was found wrong for some seconds, by all
- * processes of the service: under a hash of user, password and line of the file, keyed
- * with random bytes that no file holds. Of a token the file holds a hash only.
+ * is remembered for a minute after its last use, for ten minutes at most, and one that
+ * was found wrong for a minute, by all processes of the service: under a hash of user,
+ * password and line of the file, keyed with random bytes that no file holds. Of a token
+ * the file holds a hash only.
  *
- * Ten wrong credentials from one address within a minute: more from there are not looked
- * at for the rest of it, but for passwords that are remembered as right and tokens that
- * are right (of 256 random bits, so that nobody guesses one). Of IPv6 a /64 is one
- * address. A token that has expired is no guess: it is wrong, but does not count.
+ * Ten different wrong credentials from one address within a minute: more from there are
+ * not looked at for the rest of it, but for passwords that are remembered, as right or as
+ * wrong, and tokens that are right (of 256 random bits, so that nobody guesses one). Of
+ * IPv6 a /64 is one address. A password or token that is remembered as wrong is no guess,
+ * nor is a token that has expired: the answer is that it is wrong, but it does not count,
+ * so that a program which goes on with an old password locks out nobody beside it.
  */
 #ifndef SLIDECACHE_ACCESS_H
 #define SLIDECACHE_ACCESS_H
@@ -57,11 +60,12 @@ struct sc_access_options {
 	const char *htpasswd_file; /* NULL or "": none */
 	const char *tokens_file;   /* NULL or "": none */
 	bool trust_remote_user;
-	/* A lock file, so that of all processes one looks at a password and one waits for
+	/* A lock file, so that of all processes one looks at a password and some wait for
 	 * it, the others are sent away: guesses must not take processors and workers from
 	 * those who only read. Whoever sends the very credentials that are being looked
 	 * at waits for that answer. NULL or "": none. Copied. */
 	const char *lock_file;
+	unsigned waiting; /* how many processes may wait; 0: one */
 };
 
 /*
@@ -96,8 +100,9 @@ struct sc_credentials {
 /*
  * Who asks; without credentials, or with those of a scheme that is not set up, a
  * stranger. SC_STRANGER: credentials are wrong; SC_THROTTLED: too many wrong ones from
- * that address; SC_UNAVAILABLE: a file cannot be read now, or others' passwords are being
- * checked. All with a sentence that holds nothing of the credentials. Wrong ones are a
+ * that address; SC_UNAVAILABLE: a file cannot be read now (why is a line of the log, now
+ * and then), or others' passwords are being checked. All with a sentence for the client,
+ * which holds nothing of the credentials nor of the files. Wrong ones are a
  * log line, at most one an address and second, and counted (metrics.h).
  */
 SC_MUST enum sc_status sc_access_identify(struct sc_access *a,

@@ -20,11 +20,12 @@
  *
  * who: "user:NAME", "token:NAME", "group:NAME", "users" (all users and tokens that are
  * known), "strangers" (everybody, known or not). images: names of sets, or "all". A
- * member of a group is a user's name, or "token:NAME". An image is in a set by its id, by
- * a folder below the root that it is anywhere in, or by its file's name without folders,
- * matched as fnmatch(3) does without flags. Strangers can be given "read" only. Unknown
- * keys, names, sets and groups are errors, with the place in the file, and what is there
- * twice, and a rule that leaves out or empties one of its three parts. At most 1 MiB.
+ * member of a group is a user's name (none that reads like a rule's who), or
+ * "token:NAME". An image is in a set by its id, by a folder below the root that it is
+ * anywhere in, or by its file's name without folders, matched as fnmatch(3) does without
+ * flags. Strangers can be given "read" only. Unknown keys, names, sets and groups are
+ * errors, with the place in the file, and what is there twice, and a rule that leaves out
+ * or empties one of its three parts. At most 1 MiB.
  *
  * Without an acl_file everybody may read, and users and tokens may manage and see labels.
  *

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "access/hide.h"
 #include "access/htpasswd.h"
 #include "access/shared.h"
 #include "access/token_table.h"
@@ -20,6 +21,7 @@ struct sc_access {
 	struct sc_users *users;	       /* NULL: no file is configured */
 	struct sc_token_table *tokens; /* NULL: no file is configured */
 	bool trust_remote_user;
+	int64_t unsaid_us; /* of hide.h, about tokens */
 };
 
 static bool is_set(const char *file)
@@ -32,7 +34,7 @@ struct sc_access *sc_access_new(const struct sc_access_options *o)
 	struct sc_access *a = sc_alloc(sizeof(*a));
 
 	if (is_set(o->htpasswd_file))
-		a->users = sc_users_new(o->htpasswd_file, o->lock_file);
+		a->users = sc_users_new(o->htpasswd_file, o->lock_file, o->waiting);
 	if (is_set(o->tokens_file))
 		a->tokens = sc_token_table_new(o->tokens_file);
 	a->trust_remote_user = o->trust_remote_user;
@@ -149,7 +151,7 @@ static enum sc_status check_basic(struct attempt *t, struct sc_err *err)
 			       "the credentials are not those of HTTP Basic");
 	t->whom = "user ";
 	memcpy(t->name, basic.user, sizeof(t->name));
-	status = sc_users_check(t->access->users, &basic, t->who, err);
+	status = sc_users_check(t->access->users, &basic, t->who, &t->unguessed, err);
 	if (!status)
 		become(t, SC_CALLER_USER, basic.user, SC_RIGHTS_ALL);
 	sc_wipe(&basic, sizeof(basic));
@@ -177,19 +179,35 @@ static const struct sc_token *find_token(const struct sc_token_table *tokens,
 	return sc_token_table_find(tokens, hash);
 }
 
+/* Whether this wrong one was sent before; remembers it. Not that of a throttled address:
+ * whoever sends many pushes out little of what others sent. */
+static bool is_repeated(const char *text, uint64_t who)
+{
+	const unsigned char *key = sc_shared_key();
+	struct sc_memo *memo = &sc_shared()->memo;
+	struct sc_memo_id id = sc_memo_id("", text, "a token", key);
+	int64_t now = sc_mono_us();
+
+	if (sc_memo_find(memo, &id, key, now) == SC_MEMO_WRONG)
+		return true;
+	if (sc_throttle_left(&sc_shared()->throttle, who, now) == 0)
+		sc_memo_keep(memo, &id, false, key, now);
+	return false;
+}
+
 static enum sc_status check_bearer(struct attempt *t, struct sc_err *err)
 {
 	const char *text = after_scheme(t->credentials->authorization, "bearer");
 	const struct sc_token *token = NULL;
 
 	t->whom = "a token";
-	if (sc_token_table_refresh(t->access->tokens, err) != SC_OK) {
-		err->status = SC_UNAVAILABLE;
-		return err->status;
-	}
+	if (sc_token_table_refresh(t->access->tokens, err) != SC_OK)
+		return sc_hide_reason("tokens", &t->access->unsaid_us, err);
 	token = find_token(t->access->tokens, text);
-	if (!token)
+	if (!token) {
+		t->unguessed = is_repeated(text, t->who);
 		return sc_fail(err, SC_STRANGER, "the token is wrong");
+	}
 	t->whom = "the expired token ";
 	memcpy(t->name, token->name, sizeof(t->name));
 	t->unguessed = true;

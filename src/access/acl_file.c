@@ -205,12 +205,23 @@ static bool set_name(struct reader *r, enum sc_acl_kind kind, const char *name,
 	return fail(r, "no user and no token can be called \"%.64s\"", name);
 }
 
+/* Else it were the name of a user. */
+static bool check_member(struct reader *r, const char *text)
+{
+	if (after(text, "user:"))
+		return fail(r, "is written without \"user:\" here: \"%.64s\"", text + 5);
+	if (after(text, "group:") || !strcmp(text, "users") || !strcmp(text, "strangers"))
+		return fail(r, "is no member: name \"%.64s\" in the rule", text);
+	return true;
+}
+
 static bool add_member(struct reader *r, const char *text, void *group)
 {
 	struct sc_acl_group *g = group;
 	const char *token = after(text, "token:");
 
-	return set_name(r, token ? SC_ACL_TOKEN : SC_ACL_USER, token ? token : text,
+	return check_member(r, text) &&
+	       set_name(r, token ? SC_ACL_TOKEN : SC_ACL_USER, token ? token : text,
 			&g->members[g->n++]);
 }
 

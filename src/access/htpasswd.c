@@ -24,6 +24,7 @@ struct sc_htpasswd {
 	struct sc_buf text; /* what rows point into */
 	struct row *rows;
 	size_t n, room;
+	const char *dearest;  /* of the rows' hashes, what takes longest */
 	struct sc_buf unused; /* what was said of lines that cannot be used */
 };
 
@@ -122,6 +123,16 @@ static void cut_rows(struct sc_htpasswd *h)
 	say_unused(h, &unused, bad);
 }
 
+static const char *dearest_of(const struct sc_htpasswd *h)
+{
+	const char *dearest = "";
+
+	for (size_t i = 0; i < h->n; i++)
+		if (sc_hash_cost(h->rows[i].hash) > sc_hash_cost(dearest))
+			dearest = h->rows[i].hash;
+	return dearest;
+}
+
 enum sc_status sc_htpasswd_refresh(struct sc_htpasswd *h, struct sc_err *err)
 {
 	SC_AUTO_BUF text = SC_BUF_INIT;
@@ -135,6 +146,7 @@ enum sc_status sc_htpasswd_refresh(struct sc_htpasswd *h, struct sc_err *err)
 	sc_buf_release(&h->text);
 	h->text = sc_buf_take(&text);
 	cut_rows(h);
+	h->dearest = dearest_of(h);
 	return SC_OK;
 }
 
@@ -172,6 +184,6 @@ bool sc_htpasswd_matches(const struct sc_htpasswd *h, const char *user,
 	if (h->n == 0)
 		return false;
 	/* Nor whether there is such a user from how long a hash takes. */
-	matches = sc_password_matches(password, found ? found->hash : h->rows[0].hash);
+	matches = sc_password_matches(password, found ? found->hash : h->dearest);
 	return matches && found;
 }

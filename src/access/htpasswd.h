@@ -23,7 +23,7 @@ SC_MUST enum sc_status sc_htpasswd_refresh(struct sc_htpasswd *h, struct sc_err 
 /* The user's hash, as the file has it now; "": there is no such user. Until the next
  * refresh. */
 const char *sc_htpasswd_hash(const struct sc_htpasswd *h, const char *user);
-/* Takes as long for an unknown user as for the first one. */
+/* Takes as long for an unknown user as for the one whose hash takes longest. */
 bool sc_htpasswd_matches(const struct sc_htpasswd *h, const char *user,
 			 const char *password);
 

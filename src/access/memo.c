@@ -52,12 +52,18 @@ static int64_t life_of(enum sc_memory what)
 	return what == SC_MEMO_RIGHT ? SC_MEMO_RIGHT_US : SC_MEMO_WRONG_US;
 }
 
+/* However often it is used. */
+static int64_t most_of(enum sc_memory what)
+{
+	return what == SC_MEMO_RIGHT ? SC_MEMO_MOST_US : SC_MEMO_WRONG_US;
+}
+
 static void make_check(const struct sc_memo_record *r, enum sc_memory what,
 		       const unsigned char key[SC_MAC_KEY_LEN],
 		       uint64_t out[SC_HASH128_LEN / 8])
 {
 	const uint64_t parts[] = { (uint64_t)what, r->id.word[0], r->id.word[1],
-				   r->until_us };
+				   r->until_us, r->most_us };
 	unsigned char mac[SC_HASH128_LEN];
 
 	sc_mac128(sc_bytes_of(parts, sizeof(parts)), key, mac);
@@ -79,11 +85,31 @@ static bool same_id(const struct sc_memo_id *a, const struct sc_memo_id *b)
 	return sc_equal_in_constant_time(a, b, sizeof(*a));
 }
 
-static bool is_known(const struct sc_memo_table *t, const struct sc_memo_id *id,
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Whole steps, so that processes that do it at once write the same. */
+static void renew(struct sc_memo_record *shared, struct sc_memo_record r,
+		  enum sc_memory what, const unsigned char key[SC_MAC_KEY_LEN],
+		  int64_t mono_us)
+{
+	int64_t begin_us = mono_us - mono_us % SC_MEMO_STEP_US;
+	uint64_t until_us = earlier((uint64_t)(begin_us + life_of(what)), r.most_us);
+
+	if (until_us < r.until_us + SC_MEMO_STEP_US)
+		return;
+	r.until_us = until_us;
+	make_check(&r, what, key, r.check);
+	write_record(shared, &r);
+}
+
+static bool is_known(struct sc_memo_table *t, const struct sc_memo_id *id,
 		     enum sc_memory what, const unsigned char key[SC_MAC_KEY_LEN],
 		     int64_t mono_us)
 {
-	const struct sc_memo_record *set = t->records[id->word[0] % SC_MEMO_SETS];
+	struct sc_memo_record *set = t->records[id->word[0] % SC_MEMO_SETS];
 
 	for (size_t i = 0; i < SC_MEMO_WAYS; i++) {
 		struct sc_memo_record r = read_record(&set[i]);
@@ -92,13 +118,15 @@ static bool is_known(const struct sc_memo_table *t, const struct sc_memo_id *id,
 		if (!same_id(&r.id, id) || left_of(&r, what, mono_us) <= 0)
 			continue;
 		make_check(&r, what, key, check);
-		if (sc_equal_in_constant_time(check, r.check, sizeof(check)))
-			return true;
+		if (!sc_equal_in_constant_time(check, r.check, sizeof(check)))
+			continue;
+		renew(&set[i], r, what, key, mono_us);
+		return true;
 	}
 	return false;
 }
 
-enum sc_memory sc_memo_find(const struct sc_memo *m, const struct sc_memo_id *id,
+enum sc_memory sc_memo_find(struct sc_memo *m, const struct sc_memo_id *id,
 			    const unsigned char key[SC_MAC_KEY_LEN], int64_t mono_us)
 {
 	if (is_known(&m->right, id, SC_MEMO_RIGHT, key, mono_us))
@@ -136,7 +164,8 @@ void sc_memo_keep(struct sc_memo *m, const struct sc_memo_id *id, bool right,
 	struct sc_memo_table *t = right ? &m->right : &m->wrong;
 	struct sc_memo_record *set = t->records[id->word[0] % SC_MEMO_SETS];
 	struct sc_memo_record r = { .id = *id,
-				    .until_us = (uint64_t)(mono_us + life_of(what)) };
+				    .until_us = (uint64_t)(mono_us + life_of(what)),
+				    .most_us = (uint64_t)(mono_us + most_of(what)) };
 
 	make_check(&r, what, key, r.check);
 	write_record(&set[place_for(set, id, what, mono_us)], &r);

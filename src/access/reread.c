@@ -40,6 +40,21 @@ bool sc_reread_is_current(const struct stat *st, int64_t read_us, const struct s
 	return is_settled(st, read_us) && same_file(st, now);
 }
 
+/* The clock of files may go a tick of 10 ms behind. */
+#define QUIET_US 10000
+#define PAUSE_US 2000
+#define PAUSES	 50
+
+/* By the time that nobody sets. One that lies ahead says nothing: the clock was set
+ * back, or is another machine's. */
+bool sc_reread_is_quiet(const struct stat *st, int64_t wall_us)
+{
+	int64_t age_us =
+		wall_us - (st->st_ctim.tv_sec * SC_US_PER_S + st->st_ctim.tv_nsec / 1000);
+
+	return age_us < 0 || age_us >= QUIET_US;
+}
+
 static enum sc_status check_file(struct sc_reread *f, int fd, struct sc_err *err)
 {
 	if (fstat(fd, &f->st) != 0 || !S_ISREG(f->st.st_mode))
@@ -50,16 +65,36 @@ static enum sc_status check_file(struct sc_reread *f, int fd, struct sc_err *err
 static enum sc_status read_text(const struct sc_reread *f, int fd, struct sc_buf *text,
 				struct sc_err *err)
 {
-	enum sc_status status = sc_file_read(fd, f->max, text, err);
+	enum sc_status status = SC_OK;
 
+	sc_buf_reset(text);
+	status = sc_file_read(fd, f->max, text, err);
 	if (status == SC_TOO_LARGE)
 		return sc_fail(err, SC_INVALID, "%s: is larger than %zu bytes", f->option,
 			       f->max);
 	return status ? sc_fail_in(err, f->option) : SC_OK;
 }
 
-static enum sc_status read_file(struct sc_reread *f, struct sc_buf *text,
-				struct sc_err *err)
+/* *torn: it was being written. */
+static enum sc_status read_quiet(struct sc_reread *f, int fd, struct sc_buf *text,
+				 bool *torn, struct sc_err *err)
+{
+	struct stat after;
+
+	f->read_us = sc_wall_us();
+	if (check_file(f, fd, err) != SC_OK)
+		return err->status;
+	*torn = !sc_reread_is_quiet(&f->st, f->read_us);
+	if (*torn)
+		return SC_OK;
+	if (read_text(f, fd, text, err) != SC_OK)
+		return err->status;
+	*torn = fstat(fd, &after) != 0 || !same_file(&f->st, &after);
+	return SC_OK;
+}
+
+static enum sc_status open_and_read(struct sc_reread *f, struct sc_buf *text, bool *torn,
+				    struct sc_err *err)
 {
 	/* A pipe has no writer yet, maybe never. */
 	SC_AUTO_FD fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -67,10 +102,23 @@ static enum sc_status read_file(struct sc_reread *f, struct sc_buf *text,
 	if (fd < 0)
 		return sc_fail(err, errno == EACCES ? SC_DENIED : SC_UNAVAILABLE,
 			       "%s: %s", f->option, strerror(errno));
-	f->read_us = sc_wall_us();
-	if (check_file(f, fd, err) != SC_OK)
-		return err->status;
-	return read_text(f, fd, text, err);
+	return read_quiet(f, fd, text, torn, err);
+}
+
+/* Opened each time: it may be another one by then. */
+static enum sc_status read_file(struct sc_reread *f, struct sc_buf *text,
+				struct sc_err *err)
+{
+	bool torn = true;
+
+	for (int i = 0; i < PAUSES; i++) {
+		if (open_and_read(f, text, &torn, err) != SC_OK)
+			return err->status;
+		if (!torn)
+			return SC_OK;
+		sc_sleep_us(PAUSE_US);
+	}
+	return sc_fail(err, SC_UNAVAILABLE, "%s: is being written", f->option);
 }
 
 enum sc_status sc_reread(struct sc_reread *f, struct sc_buf *text, bool *fresh,

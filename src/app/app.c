@@ -89,6 +89,7 @@ enum sc_status sc_app_open(const struct sc_conf *conf, enum sc_app_use use,
 		.tokens_file = conf->access.tokens_file,
 		.trust_remote_user = conf->access.trust_remote_user,
 		.lock_file = (const char *)lock_file.data,
+		.waiting = (unsigned)conf->workers / 2,
 	});
 	a->acl = sc_acl_new(conf->access.acl_file);
 	status = open_slides(a, err);

@@ -63,14 +63,19 @@ struct sc_cache_versions {
 /* What happened to the cache, for X-Cache and Cache-Status. */
 enum sc_cache_result { SC_X_NONE, SC_X_HIT, SC_X_MISS, SC_X_SHARED, SC_X_BYPASS };
 
+/* Whether it is looked at who asks: never, now, or when it turns out that it matters. */
+enum sc_asked { SC_ASKED_NEVER, SC_ASKED_NOW, SC_ASKED_LATER };
+
 /* What a request's URL says of who may read; see signed.c. */
 enum sc_signed { SC_SIGNED_UNKNOWN, SC_SIGNED_NOT, SC_SIGNED_GOOD, SC_SIGNED_BAD };
 
 struct sc_context {
 	struct sc_app *app;
-	int64_t start_us;	 /* monotonic */
-	struct sc_caller caller; /* who asks, as far as a right depends on it */
-	bool public;		 /* anybody may have the answer; else only this caller */
+	int64_t start_us;	     /* monotonic */
+	struct sc_caller caller;     /* who asks, as far as a right depends on it */
+	enum sc_asked asked;	     /* SC_ASKED_LATER: caller is still a stranger's */
+	struct sc_err *caller_error; /* of having asked in vain; NULL: not so */
+	bool public; /* anybody may have the answer; else only this caller */
 	enum sc_signed url_signed;
 	struct sc_err *signature_error; /* where that is SC_SIGNED_BAD */
 	const struct sc_route_detail *detail;
@@ -256,6 +261,9 @@ enum sc_status sc_refuse_signed(struct sc_request *rq, enum sc_status status,
 const char *sc_uri_for_log(const struct sc_request *rq);
 /* Fills ctx->caller from what the request says; as sc_access_identify. mw_auth.c */
 enum sc_status sc_identify(struct sc_request *rq, struct sc_err *err);
+/* The same, if mw_auth left it for later, and only once: credentials that are wrong count
+ * once a request, and are wrong each time. */
+enum sc_status sc_identify_once(struct sc_request *rq, struct sc_err *err);
 /* What WWW-Authenticate of a 401 offers, and Retry-After of credentials that are not
  * looked at. */
 const char *sc_challenge(const struct sc_request *rq);

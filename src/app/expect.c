@@ -9,9 +9,11 @@
  * store answers are not those, the plan and what came along are dropped.
  *
  * Whoever may not have the image leaves no trace of it here: no plan is made, no entry is
- * asked for, nor the image's version, which that might make. So all that is done for them
- * is what is done for an image that is not there, and takes as long. Whether they may is
- * known by the access lists as they are now, under the version of "acl" that was seen
+ * asked for, nor the image's version, which that might make. Whether they may is decided
+ * for an image that is not there, too, so that one that is hidden costs them the same but
+ * for the microseconds of looking for the sets that it is in: once a process, until
+ * the lists or the catalogue change. They are not told those (mw_log.c). Whether they may
+ * is known by the access lists as they are now, under the version of "acl" that was seen
  * last; under the one that is read now it is decided (mw_acl.c).
  *
  * What was seen last also tells when versions changed, so that what is left of the old
@@ -137,8 +139,8 @@ static bool seems_welcome(struct sc_request *rq)
 
 	memcpy(seen.acl, ctx->app->memo->acl, sizeof(seen.acl));
 	ctx->cache_versions = &seen;
-	if (ctx->image && sc_acl_is_set(ctx->app->acl))
-		welcome = sc_seems_right(rq, ctx->detail->right, ctx->image->id);
+	if (ctx->detail->names_image && sc_acl_is_set(ctx->app->acl))
+		welcome = sc_seems_right(rq, ctx->detail->right, rq->args[0].number);
 	ctx->cache_versions = &sc_unknown_versions;
 	return welcome;
 }

@@ -2,13 +2,15 @@
 /*
  * /api/v1/cache/versions/: every versioned cache, or one by its name, with its current
  * version, who changed it and when. One by its name can be started, stopped and
- * invalidated.
+ * invalidated. With access lists, who changed it and what is left of old ones, of
+ * whatever images, is for those who manage all, and for whoever just changed it.
  */
 #include "app/manage.h"
 
 #include <stdlib.h>
 
 #include "app/body.h"
+#include "slidecache/clock.h"
 
 /* Of images those that the caller may read. */
 static enum sc_status keep_own(struct sc_request *rq, struct sc_version *all, size_t *n,
@@ -28,27 +30,65 @@ static enum sc_status keep_own(struct sc_request *rq, struct sc_version *all, si
 	return status;
 }
 
+static enum sc_status may_see_all(struct sc_request *rq, bool *out, struct sc_err *err)
+{
+	const struct sc_grants *grants = NULL;
+	enum sc_status status = sc_caller_grants(rq, &grants, err);
+
+	if (!status)
+		*out = !sc_acl_is_set(rq->ctx->app->acl) ||
+		       (sc_grants_on(grants, 0) & SC_RIGHT_MANAGE);
+	return status;
+}
+
+/* What readers need, to know when something changed. */
+static void put_short(const struct sc_version *v, struct sc_buf *out)
+{
+	char time[SC_TIME_LEN];
+
+	sc_time_text_utc(v->changed_at_us, time);
+	sc_json_begin(out, '{');
+	sc_json_key(out, "version");
+	sc_json_str(out, v->version);
+	sc_json_key(out, "changed_at");
+	sc_json_str(out, time);
+	sc_json_end(out, '}');
+}
+
+static void put_all_short(const struct sc_version *v, size_t n, struct sc_buf *out)
+{
+	sc_json_begin(out, '{');
+	for (size_t i = 0; i < n; i++) {
+		sc_json_key(out, v[i].name);
+		put_short(&v[i], out);
+	}
+	sc_json_end(out, '}');
+}
+
 enum sc_status sc_handle_versions(struct sc_request *rq, struct sc_response *rs,
 				  struct sc_err *err)
 {
 	SC_AUTO_FREE struct sc_version *all = NULL;
 	size_t n = 0;
+	bool whole = false;
 	enum sc_status status = sc_read_all_versions(rq->ctx->app, &all, &n, err);
 
 	if (!status)
 		status = keep_own(rq, all, &n, err);
+	if (!status)
+		status = may_see_all(rq, &whole, err);
 	if (status)
 		return status;
 	sc_json_response(rs);
 	sc_json_begin(&rs->body, '{');
 	sc_json_key(&rs->body, "versions");
-	sc_versions_json(all, n, &rs->body);
+	(whole ? sc_versions_json : put_all_short)(all, n, &rs->body);
 	sc_json_end(&rs->body, '}');
 	return SC_OK;
 }
 
 /* The name's object as it is now. */
-static enum sc_status answer(struct sc_request *rq, const char *name,
+static enum sc_status answer(struct sc_request *rq, const char *name, bool whole,
 			     struct sc_response *rs, struct sc_err *err)
 {
 	struct sc_version now;
@@ -57,7 +97,7 @@ static enum sc_status answer(struct sc_request *rq, const char *name,
 	if (status)
 		return status;
 	sc_json_response(rs);
-	sc_version_json(&now, &rs->body);
+	(whole ? sc_version_json : put_short)(&now, &rs->body);
 	return SC_OK;
 }
 
@@ -66,13 +106,16 @@ enum sc_status sc_handle_version(struct sc_request *rq, struct sc_response *rs,
 {
 	const char *name = rq->args[0].text;
 	int64_t image = sc_version_image_id(name);
+	bool whole = false;
 	enum sc_status status = SC_OK;
 
 	if (image != 0)
 		status = sc_check_right(rq, SC_RIGHT_READ, image, err);
 	if (!status)
 		status = sc_version_name_known(rq->ctx->app, name, err);
-	return status ? status : answer(rq, name, rs, err);
+	if (!status)
+		status = may_see_all(rq, &whole, err);
+	return status ? status : answer(rq, name, whole, rs, err);
 }
 
 /* These take no field. */
@@ -99,7 +142,7 @@ enum sc_status sc_handle_version_invalidate(struct sc_request *rq, struct sc_res
 		status = change_one(rq, &sc_change_invalidate, err);
 	if (status)
 		return status;
-	return answer(rq, name, rs, err) ? sc_fail_after_change(err) : SC_OK;
+	return answer(rq, name, true, rs, err) ? sc_fail_after_change(err) : SC_OK;
 }
 
 /* Whoever sends it again, because the answer was lost, is told what there is. */
@@ -111,7 +154,7 @@ enum sc_status sc_handle_version_start(struct sc_request *rq, struct sc_response
 
 	if (started != SC_OK && started != SC_EXISTS)
 		return started;
-	status = answer(rq, rq->args[0].text, rs, err);
+	status = answer(rq, rq->args[0].text, true, rs, err);
 	if (started != SC_OK)
 		return status;
 	rs->status = 201;

@@ -4,7 +4,8 @@
  *
  * Whoever may not read an image is answered as if it were not there, in every byte; so
  * what is said here depends on the caller and on what they may, never on whether there is
- * such an image.
+ * such an image. Who reads an image is asked for only when strangers may not: what
+ * anybody may see is there for those with wrong credentials, too.
  */
 #include "app/context.h"
 
@@ -55,18 +56,45 @@ static enum sc_status refuse(const struct sc_request *rq, enum sc_right right,
 	return sc_fail_no_image(rq, image, err);
 }
 
-static enum sc_status decide(struct sc_request *rq, enum sc_right right, int64_t image,
-			     struct sc_err *err)
+static enum sc_status rights_on(struct sc_request *rq, int64_t image, unsigned *out,
+				struct sc_err *err)
 {
 	const struct sc_grants *grants = NULL;
 	enum sc_status status = sc_caller_grants(rq, &grants, err);
-	unsigned has = 0;
 
-	if (status)
+	if (!status)
+		*out = sc_grants_on(grants, image);
+	return status;
+}
+
+static bool is_enough(struct sc_request *rq, enum sc_right right, int64_t image,
+		      unsigned has)
+{
+	return (has & right) == right ||
+	       (right == SC_RIGHT_READ && sc_is_signed(rq, image));
+}
+
+/* Of a stranger; and if that is not enough, of who asks. */
+static enum sc_status find_rights(struct sc_request *rq, enum sc_right right,
+				  int64_t image, unsigned *has, struct sc_err *err)
+{
+	enum sc_status status = rights_on(rq, image, has, err);
+
+	if (status || rq->ctx->asked != SC_ASKED_LATER ||
+	    is_enough(rq, right, image, *has))
 		return status;
-	has = sc_grants_on(grants, image);
-	if ((has & right) == right || (right == SC_RIGHT_READ && sc_is_signed(rq, image)))
-		return SC_OK;
+	status = sc_identify_once(rq, err);
+	return status ? status : rights_on(rq, image, has, err);
+}
+
+static enum sc_status decide(struct sc_request *rq, enum sc_right right, int64_t image,
+			     struct sc_err *err)
+{
+	unsigned has = 0;
+	enum sc_status status = find_rights(rq, right, image, &has, err);
+
+	if (status || is_enough(rq, right, image, has))
+		return status;
 	status = refuse(rq, right, image, has, err);
 	return right == SC_RIGHT_READ ? sc_refuse_signed(rq, status, err) : status;
 }
@@ -87,8 +115,11 @@ static enum sc_status decide_some(struct sc_request *rq, enum sc_right right,
 				: refuse_known(&ctx->caller, err);
 }
 
-static enum sc_status count_refused(enum sc_status status)
+/* Wrong credentials are counted as such. */
+static enum sc_status count_refused(const struct sc_context *ctx, enum sc_status status)
 {
+	if (ctx->caller_error)
+		return status;
 	if (status == SC_STRANGER || status == SC_DENIED || status == SC_NOT_FOUND)
 		sc_count(SC_M_FORBIDDEN, 1);
 	return status;
@@ -97,13 +128,13 @@ static enum sc_status count_refused(enum sc_status status)
 enum sc_status sc_check_right(struct sc_request *rq, enum sc_right right, int64_t image,
 			      struct sc_err *err)
 {
-	return count_refused(decide(rq, right, image, err));
+	return count_refused(rq->ctx, decide(rq, right, image, err));
 }
 
 enum sc_status sc_check_some(struct sc_request *rq, enum sc_right right,
 			     struct sc_err *err)
 {
-	return count_refused(decide_some(rq, right, err));
+	return count_refused(rq->ctx, decide_some(rq, right, err));
 }
 
 bool sc_seems_right(struct sc_request *rq, enum sc_right right, int64_t image)

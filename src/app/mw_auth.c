@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * auth: who asks. Where anybody may read, readers are strangers, and credentials that
- * clients send all the same (EXACT's always do) are not looked at; nor are those of
- * whoever comes with a URL that itself lets them read (signed.c).
+ * auth: who asks. Whoever reads what anybody may read is a stranger, and credentials that
+ * clients send all the same (EXACT's always do) are not looked at: wrong ones must not
+ * close what is open, and right ones are not hashed for nothing. So who reads an image is
+ * found out when a stranger may not, see mw_acl.c; nor is that of whoever comes with a
+ * URL that itself lets them read (signed.c). What a list holds depends on who asks.
  */
 #include "app/context.h"
 
 #include <strings.h>
 
-static bool depends_on_caller(const struct sc_context *ctx)
+static enum sc_asked when_to_ask(const struct sc_context *ctx)
 {
 	unsigned right = ctx->detail->right;
 
-	if (right == SC_RIGHT_READ)
-		return sc_acl_is_set(ctx->app->acl);
-	return right != SC_RIGHT_NONE;
+	if (right == SC_RIGHT_NONE ||
+	    (right == SC_RIGHT_READ && !sc_acl_is_set(ctx->app->acl)))
+		return SC_ASKED_NEVER;
+	return right == SC_RIGHT_READ && ctx->detail->names_image ? SC_ASKED_LATER
+								  : SC_ASKED_NOW;
 }
 
 enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs,
@@ -24,9 +28,30 @@ enum sc_status sc_mw_auth(struct sc_request *rq, struct sc_response *rs,
 	enum sc_status status = SC_OK;
 
 	ctx->caller = (struct sc_caller){ .rights = SC_RIGHT_READ };
-	if (depends_on_caller(ctx) && !sc_is_signed(rq, rq->args[0].number))
+	ctx->caller_error = NULL;
+	ctx->asked = when_to_ask(ctx);
+	if (ctx->asked == SC_ASKED_NOW)
 		status = sc_identify(rq, err);
 	return status ? status : sc_next(rq, rs, err);
+}
+
+enum sc_status sc_identify_once(struct sc_request *rq, struct sc_err *err)
+{
+	struct sc_context *ctx = rq->ctx;
+
+	if (ctx->caller_error) {
+		*err = *ctx->caller_error;
+		return err->status;
+	}
+	if (ctx->asked != SC_ASKED_LATER)
+		return SC_OK;
+	if (sc_identify(rq, err) == SC_OK) {
+		ctx->asked = SC_ASKED_NOW;
+		return SC_OK;
+	}
+	ctx->caller_error = sc_arena_alloc(rq->arena, sizeof(*err));
+	*ctx->caller_error = *err;
+	return err->status;
 }
 
 enum sc_status sc_identify(struct sc_request *rq, struct sc_err *err)

@@ -9,6 +9,7 @@
 
 #include "slidecache/clock.h"
 #include "slidecache/log.h"
+#include "slidecache/parse.h"
 #include "slidecache/signature.h"
 
 #define NAME	 "sig"
@@ -95,19 +96,30 @@ enum sc_status sc_refuse_signed(struct sc_request *rq, enum sc_status status,
 	return err->status;
 }
 
+/* However it is written: "%73ig" is "sig". */
+static bool is_signature(const char *parameter, size_t n)
+{
+	const char *equals = memchr(parameter, '=', n);
+	char name[sizeof(NAME)];
+
+	return equals &&
+	       sc_percent_decode((struct sc_bytes){ (const unsigned char *)parameter,
+						    (size_t)(equals - parameter) },
+				 true, name, sizeof(name)) &&
+	       strcmp(name, NAME) == 0;
+}
+
 const char *sc_uri_for_log(const struct sc_request *rq)
 {
 	size_t path = strcspn(rq->uri, "?");
 	SC_AUTO_BUF out = SC_BUF_INIT;
 
-	if (!strstr(rq->uri + path, NAME "="))
-		return rq->uri;
 	sc_buf_append(&out, rq->uri, path);
 	for (const char *p = rq->uri + path; *p;) {
 		size_t n = 1 + strcspn(p + 1, "&");
-		bool is_it = strncmp(p + 1, NAME "=", strlen(NAME "=")) == 0;
+		bool is_it = is_signature(p + 1, n - 1);
 
-		sc_buf_append(&out, p, is_it ? 1 + strlen(NAME "=") : n);
+		sc_buf_append(&out, p, is_it ? 2 + strcspn(p + 1, "=") : n);
 		sc_buf_str(&out, is_it ? "***" : "");
 		p += n;
 	}

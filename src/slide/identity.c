@@ -302,7 +302,7 @@ enum sc_status sc_slide_identity(struct sc_slide_root *r, const char *file,
  * folder of this name: it says nothing about the file. */
 static enum sc_status fail_read(const char *self, int number, struct sc_err *err)
 {
-	if (number != EACCES || access(self, R_OK) < 0)
+	if (number != EACCES || faccessat(AT_FDCWD, self, R_OK, AT_EACCESS) < 0)
 		return fail_open(number, err);
 	errno = number;
 	return fail_root(err);

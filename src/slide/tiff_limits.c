@@ -42,9 +42,16 @@ struct entry {
 	size_t one;	/* bytes of a value; 0 unknown */
 };
 
-/* The tags that tell how much a directory's tiles are. */
+/* The tags that tell how much a directory's tiles are. libtiff takes those of strips for
+ * tiles as well. */
 enum field { WIDTH, HEIGHT, TILE_WIDTH, TILE_HEIGHT, OFFSETS, BYTE_COUNTS, FIELDS };
-static const uint64_t field_tags[FIELDS] = { 256, 257, 322, 323, 324, 325 };
+static const struct {
+	uint64_t tag;
+	enum field field;
+} field_tags[] = {
+	{ 256, WIDTH },	  { 257, HEIGHT },	{ 322, TILE_WIDTH }, { 323, TILE_HEIGHT },
+	{ 324, OFFSETS }, { 325, BYTE_COUNTS }, { 273, OFFSETS },    { 279, BYTE_COUNTS },
+};
 
 struct directory {
 	unsigned number;
@@ -148,15 +155,17 @@ static enum sc_status check_text(const struct entry *e, unsigned number,
 static enum sc_status keep_field(struct directory *d, const struct entry *e,
 				 struct sc_err *err)
 {
-	for (int i = 0; i < FIELDS; i++) {
-		if (field_tags[i] != e->tag)
+	for (size_t i = 0; i < sizeof(field_tags) / sizeof(field_tags[0]); i++) {
+		enum field field = field_tags[i].field;
+
+		if (field_tags[i].tag != e->tag)
 			continue;
-		if (d->has[i])
+		if (d->has[field])
 			return sc_fail(err, SC_UNREADABLE,
 				       "the slide's TIFF directory %u has tag %u twice",
 				       d->number, (unsigned)e->tag);
-		d->has[i] = true;
-		d->of[i] = *e;
+		d->has[field] = true;
+		d->of[field] = *e;
 	}
 	return SC_OK;
 }
@@ -199,7 +208,7 @@ static enum sc_status check_places(const struct directory *d, struct sc_err *err
 {
 	uint64_t tiles;
 
-	for (int i = 0; i < FIELDS; i++)
+	for (int i = 0; i < BYTE_COUNTS; i++)
 		if (!d->has[i])
 			return SC_OK;
 	if (d->of[TILE_WIDTH].first == 0 || d->of[TILE_HEIGHT].first == 0)
@@ -207,7 +216,8 @@ static enum sc_status check_places(const struct directory *d, struct sc_err *err
 	if (!__builtin_mul_overflow(
 		    divide_up(d->of[WIDTH].first, d->of[TILE_WIDTH].first),
 		    divide_up(d->of[HEIGHT].first, d->of[TILE_HEIGHT].first), &tiles) &&
-	    tiles <= d->of[OFFSETS].count && tiles <= d->of[BYTE_COUNTS].count)
+	    tiles <= d->of[OFFSETS].count &&
+	    (!d->has[BYTE_COUNTS] || tiles <= d->of[BYTE_COUNTS].count))
 		return SC_OK;
 	return sc_fail(err, SC_UNREADABLE,
 		       "the slide's TIFF directory %u has more tiles than places for "
@@ -216,18 +226,22 @@ static enum sc_status check_places(const struct directory *d, struct sc_err *err
 }
 
 /* OpenSlide makes room for a tile as long as its count says, and dies when there is none.
- * What cannot be read is for OpenSlide to refuse. */
+ * Counts that are not all in the file are not left to libtiff, which takes what it finds.
+ */
 static enum sc_status check_stored(const struct reader *r, const struct directory *d,
 				   struct sc_err *err)
 {
 	const struct entry *e = &d->of[BYTE_COUNTS];
+	bool is_tiled = d->has[TILE_WIDTH] || d->has[TILE_HEIGHT];
 	unsigned char piece[PIECE];
 	uint64_t n;
 
-	for (uint64_t at = 0; d->has[BYTE_COUNTS] && at < e->bytes; at += n) {
+	for (uint64_t at = 0; is_tiled && at < e->bytes; at += n) {
 		n = e->bytes - at < PIECE ? e->bytes - at : PIECE;
 		if (!read_at(r, piece, n, e->place + at))
-			return SC_OK;
+			return sc_fail(err, SC_UNREADABLE,
+				       "the slide's TIFF directory %u is not whole",
+				       d->number);
 		for (uint64_t i = 0; i < n; i += e->one)
 			if (number_of(r, piece + i, e->one) > r->stored_max)
 				return sc_fail(err, SC_UNREADABLE,

@@ -14,7 +14,7 @@
 #define SC_TIFF_STORED_MAX	((uint64_t)128 << 20) /* bytes of a tile as it is stored */
 
 /* SC_UNREADABLE with a sentence for what is over a limit. SC_OK for all else: for what is
- * no TIFF, and for a damaged one, of which whoever reads it has to say so. */
+ * no TIFF, and for most of what is damaged, of which whoever reads it has to say so. */
 SC_MUST enum sc_status sc_tiff_check(int fd, struct sc_err *err);
 
 #endif

@@ -130,7 +130,6 @@ static enum sc_status begin(struct sc_warm_run *r, struct sc_err *err)
 	if (status)
 		return status;
 	sc_warm_begin(r, epoch_of(r));
-	r->begun = true;
 	return sc_warm_tell(r, err);
 }
 

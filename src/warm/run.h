@@ -38,7 +38,7 @@ struct sc_warm_run {
 	struct sc_slide_root *root;
 	struct sc_renderer *renderer; /* of the run's thread, which only plans with it */
 	struct sc_warm_pool *pool;
-	bool begun; /* at least once: there was a slide */
+	bool was_there; /* its file was seen, at least once */
 
 	/* Found anew whenever file or versions changed. */
 	char version[SC_PLAN_VERSION_MAX + 1];
@@ -142,7 +142,7 @@ SC_MUST enum sc_status sc_warm_store(struct sc_warm_run *r,
 SC_MUST enum sc_status sc_warm_open_slides(struct sc_warm_run *r, struct sc_err *err);
 void sc_warm_close_slides(struct sc_warm_run *r);
 /* The plan of a tile as it is now, under r->version. Waits for the folder and, once the
- * run has begun, for the file. */
+ * file was seen, for the file. */
 SC_MUST enum sc_status sc_warm_plan(struct sc_warm_run *r, int64_t level, int64_t col,
 				    int64_t row, struct sc_plan *out, struct sc_err *err);
 /* What a rendering thread says of a file that is away: SC_CHANGED, since everything

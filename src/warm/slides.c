@@ -88,7 +88,7 @@ enum sc_status sc_warm_plan(struct sc_warm_run *r, int64_t level, int64_t col,
 	enum sc_status status = plan(r, &item, out, err);
 
 	/* A file that was never there in this run is not waited for. */
-	while (status == SC_UNAVAILABLE || (status == SC_NOT_FOUND && r->begun)) {
+	while (status == SC_UNAVAILABLE || (status == SC_NOT_FOUND && r->was_there)) {
 		status = status == SC_UNAVAILABLE ? sc_warm_wait(r, &folder, err)
 						  : sc_warm_wait_for_file(r, &file, err);
 		if (status)
@@ -96,6 +96,7 @@ enum sc_status sc_warm_plan(struct sc_warm_run *r, int64_t level, int64_t col,
 		status = plan(r, &item, out, err);
 	}
 	sc_warm_answered(r, &folder);
+	r->was_there = r->was_there || status == SC_OK;
 	return status;
 }
 

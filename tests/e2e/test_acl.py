@@ -22,7 +22,7 @@ from acls import (
     Guarded,
     without,
 )
-from management import document
+from management import basic, document
 
 BACKENDS = ["embedded", "redis", "memcached"]
 API = "/api/v1/images/images"
@@ -31,7 +31,7 @@ TILE = "/images/image/{id}/1/1/tile_files/9/0_0.jpeg"
 DZI = "/images/image/{id}/1/1/tile/"
 ONE = API + "/{id}/"
 HITS = 50
-MAY_DIFFER = {"date", "server-timing"}
+MAY_DIFFER = {"date"}
 
 # Everything that reads one image; what readers get of it.
 READS = {
@@ -63,7 +63,8 @@ MANAGES = {
 }
 
 # What reading, managing by the address (PATCH) and managing otherwise are answered with, by
-# role, for OPEN, TEAM, SECRET and MISSING. 2: whatever the route's own answer is.
+# role, for OPEN, TEAM, SECRET and MISSING. 2: whatever the route's own answer is. What anybody
+# may read has warmer, too, who may not read by its token.
 TABLE = {
     "stranger": {"read": (2, 401, 401, 401), "warm": [401] * 4, "other": [401] * 4},
     "otto": {"read": (2, 404, 404, 404), "warm": (403, 404, 404, 404), "other": [403] * 4},
@@ -71,7 +72,7 @@ TABLE = {
     "helper": {"read": (2, 2, 404, 404), "warm": (403, 2, 404, 404),
                "other": (403, 2, 404, 404)},
     "capped": {"read": (2, 2, 404, 404), "warm": (403, 403, 404, 404), "other": [403] * 4},
-    "warmer": {"read": (404, 404, 404, 404), "warm": (404, 2, 404, 404),
+    "warmer": {"read": (2, 404, 404, 404), "warm": (404, 2, 404, 404),
                "other": (404, 2, 404, 404)},
     "anna": {"read": (2, 2, 2, 404), "warm": (2, 2, 2, 404), "other": (2, 2, 2, 404)},
 }
@@ -134,6 +135,8 @@ def test_reading(guarded, role, cached):
     for name, (template, own) in READS.items():
         for image, expected in zip(IMAGES, TABLE[role]["read"], strict=True):
             expected = own if expected == 2 else expected
+            if (role, name, image) == ("warmer", "version", OPEN):
+                expected = 404  # as in the list, of which it is a part
             reply = guarded.ask(role, fill(template, image))
             assert reply.status == expected, (name, image, reply)
             assert guarded.ask(role, fill(template, image), "HEAD").status == expected
@@ -262,6 +265,7 @@ MAY_READ = {
     role: {i for i, of in zip(IMAGES, row["read"], strict=True) if of == 2}
     for role, row in TABLE.items()
 }
+MAY_READ["warmer"] = set()
 
 
 @pytest.mark.parametrize("role", TABLE)
@@ -294,6 +298,24 @@ def test_versions_of_images_that_may_be_read(guarded, role):
         assert images == {f"image/{i}" for i in MAY_READ[role]}
 
 
+@pytest.mark.parametrize("role", TABLE)
+def test_who_changed_what_is_for_who_manages_all(guarded, role):
+    """And how much is left of it: readers are told when it changed."""
+    warm_all(guarded)
+    expected = {"version", "changed_at"}
+    if role == "anna":
+        expected |= {"changed_by", "orphaned_entries", "orphaned_bytes"}
+    found = guarded.document(role, CACHE + "/versions/")["versions"]
+    assert {frozenset(of) for of in found.values()} == {frozenset(expected)}
+    one = guarded.document(role, CACHE + "/versions/tiles/")
+    assert set(one) == expected and one["version"] == found["tiles"]["version"]
+    for image in MAY_READ[role]:
+        assert set(guarded.document(role, CACHE + f"/versions/image/{image}/")) == expected
+    if role == "helper":  # who changes it knows who did
+        target = CACHE + f"/versions/image/{TEAM}/invalidate/"
+        assert guarded.document(role, target, method="POST")["changed_by"] == "helper (token)"
+
+
 def test_jobs_of_images_that_may_be_managed(guarded):
     wait_for_jobs(guarded)
     ids = {}
@@ -322,6 +344,60 @@ def test_jobs_of_images_that_may_be_managed(guarded):
 def test_an_unknown_route_tells_managers_only(guarded):
     for role, status in (("stranger", 401), ("otto", 403), ("ida", 403), ("helper", 404)):
         assert guarded.ask(role, CACHE + "/nothing/", "POST").status == status
+
+
+# ----- credentials that are not needed ----------------------------------------------------
+
+WRONG = [basic("exact", "exact"), basic("anna", "x"), {"Authorization": "Bearer x"},
+         {"Authorization": "Basic !"}]
+
+
+def asked_from(guarded, address, headers, target):
+    params = {"REMOTE_ADDR": address}
+    return guarded.live.fcgi.request("GET", target, headers, b"", params=params)
+
+
+def counted(guarded):
+    return [guarded.live.counter(of) for of in ("bad_credentials", "passwords_checked",
+                                                "throttled", "forbidden")]
+
+
+def test_what_is_open_needs_none(guarded):
+    """Wrong ones close nothing, and right ones are not hashed."""
+    before = counted(guarded)
+    for headers in (*WRONG, ROLES["ida"]):
+        for name, (template, own) in READS.items():
+            if name == "version":
+                continue
+            reply = asked_from(guarded, "10.1.0.1", headers, fill(template, OPEN))
+            assert reply.status == own, (name, headers, reply)
+            assert own != 200 or "private" not in reply.headers["cache-control"]
+    assert counted(guarded) == before
+
+
+def test_what_is_not_open_needs_right_ones(guarded):
+    """Hidden or not there, they count; the eleventh is not looked at, but what is open is."""
+    before = counted(guarded)
+    for image, address in ((SECRET, "10.1.0.2"), (MISSING, "10.1.0.3")):
+        guesses = [basic("exact", f"{image} {n}") for n in range(12)]  # each is another
+        statuses = [asked_from(guarded, address, guess, fill(TILE, image)).status
+                    for guess in guesses]
+        assert statuses == [401] * 10 + [429] * 2
+        assert asked_from(guarded, address, guesses[-1], API + "/").status == 429
+        assert asked_from(guarded, address, guesses[-1], fill(TILE, OPEN)).status == 200
+    assert counted(guarded)[0] - before[0] == 20, "once a request"
+    assert counted(guarded)[3] == before[3]
+
+
+def test_who_is_refused_is_not_told_how_long_it_took(guarded):
+    for role, image, status in (("stranger", SECRET, 401), ("stranger", MISSING, 401),
+                                ("otto", SECRET, 404), ("otto", MISSING, 404)):
+        reply = guarded.ask(role, fill(TILE, image))
+        assert reply.status == status and "server-timing" not in reply.headers, reply
+    refused = guarded.ask("otto", CACHE + "/stats/")
+    assert refused.status == 403 and "server-timing" not in refused.headers
+    for role, image in (("stranger", OPEN), ("anna", SECRET)):
+        assert "server-timing" in guarded.ask(role, fill(TILE, image)).headers
 
 
 # ----- who may keep the answer ------------------------------------------------------------

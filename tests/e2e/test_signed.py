@@ -245,8 +245,12 @@ def test_no_signature_is_in_the_log(closed):
     target = f"/images/image/{CLOSED}/1/1/tile/?sig=none&sigh=no&xsig=3&sig={signature}&c=d"
     assert get(closed, target).status == 200
     assert get(closed, target_of("tile", OTHER, signature)).status == 403
+    for name in ("%73ig", "s%69%67", "%73%69%67"):
+        escaped = target_of("tile", CLOSED) + f"?a=b&{name}={signature}&c"
+        assert get(closed, escaped).status == 200
     log = (closed.dir / "slidecached.log").read_text()
     assert "?sig=***&sigh=no&xsig=3&sig=***&c=d 200" in log
+    assert "?a=b&%73ig=***&c 200" in log and "&%73%69%67=***&c 200" in log
     assert signature.partition(".")[2] not in log
 
 

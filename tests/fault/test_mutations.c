@@ -328,11 +328,11 @@ static void judge_end(int status)
 	text[n > 0 ? n : 0] = '\0';
 	if (is_ours(text))
 		fail_msg("file %llu:\n%s", (unsigned long long)tally->now, text);
-	print_message("file %llu: %s %d\n", (unsigned long long)tally->now,
+	print_message("file %llu: %s %d: %.300s\n", (unsigned long long)tally->now,
 		      status == -1	    ? "took too long:"
 		      : WIFSIGNALED(status) ? "signal"
 					    : "exit code",
-		      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), text);
 	world.crashes += status != -1;
 	world.hangs += status == -1;
 }

@@ -29,7 +29,8 @@ unsigned logged(const char *what)
 
 struct sc_access *open_access(const char *path, bool trust)
 {
-	return sc_access_new(&(struct sc_access_options){ path, NULL, trust, NULL });
+	return sc_access_new(&(struct sc_access_options){ .htpasswd_file = path,
+							  .trust_remote_user = trust });
 }
 
 enum sc_status ask(struct sc_access *a, const char *authorization,

@@ -92,6 +92,35 @@ static void it_is_remembered_for_its_time(void **state)
 	}
 }
 
+/* A minute after its last use; but looked at again after ten, and wrong ones after one.
+ */
+static void a_right_one_is_renewed_by_use(void **state)
+{
+	static const struct {
+		bool right;
+		int64_t step_us, lasts_us;
+	} rows[] = {
+		{ true, SC_MEMO_RIGHT_US / 2, SC_MEMO_MOST_US },
+		{ true, SC_MEMO_RIGHT_US - SC_MEMO_STEP_US, SC_MEMO_MOST_US },
+		{ true, SC_MEMO_STEP_US / 2, SC_MEMO_MOST_US },
+		{ true, SC_MEMO_RIGHT_US + 1, SC_MEMO_RIGHT_US },
+		{ false, SC_MEMO_WRONG_US / 4, SC_MEMO_WRONG_US },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		SC_AUTO_FREE struct sc_memo *m = new_memo();
+		struct sc_memo_id id = id_of(1);
+		int64_t at = 0;
+
+		sc_memo_keep(m, &id, rows[i].right, key, NOW);
+		while (sc_memo_find(m, &id, key, NOW + at) != SC_MEMO_NOTHING)
+			at += rows[i].step_us;
+		if (at < rows[i].lasts_us || at >= rows[i].lasts_us + rows[i].step_us)
+			fail_msg("row %zu: %lld", i, (long long)at);
+	}
+}
+
 static void the_newer_of_two_counts(void **state)
 {
 	SC_AUTO_FREE struct sc_memo *m = new_memo();
@@ -282,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_id_depends_on_every_byte),
 		cmocka_unit_test(it_is_remembered_for_its_time),
+		cmocka_unit_test(a_right_one_is_renewed_by_use),
 		cmocka_unit_test(the_newer_of_two_counts),
 		cmocka_unit_test(nothing_without_the_key),
 		cmocka_unit_test(wrong_ones_push_out_no_right_one),

@@ -5,6 +5,7 @@
  */
 #include "tests/lib/access_rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -15,7 +16,7 @@
 #include "slidecache/log.h"
 #include "slidecache/metrics.h"
 
-/* One is looked at, one waits, the others are sent away; whoever is stuck costs two. */
+/* One is looked at, one waits, if no more may; the others are sent away. */
 static void one_password_at_a_time(void **state)
 {
 	char *path = check_path(dir, "lock");
@@ -39,6 +40,63 @@ static void one_password_at_a_time(void **state)
 	for (uint64_t at = 0; at < 2; at++)
 		assert_int_equal(sc_filelock_take(other, at, 0, NULL, &err), SC_OK);
 	close(other);
+	sc_access_free(a);
+	free(path);
+}
+
+#define USERS 5
+
+static pid_t start_one(struct sc_access *a, int number)
+{
+	pid_t pid = fork();
+	char pair[64];
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)snprintf(pair, sizeof(pair), "u%d:" FAST_WORD, number);
+	_exit(try(a, pair) == SC_OK ? 0 : 1);
+}
+
+/* Whether somebody has it: they come in their time. */
+static void wait_until_taken(int lock, uint64_t at)
+{
+	struct sc_err err;
+
+	while (sc_filelock_take(lock, at, 0, NULL, &err) == SC_OK) {
+		sc_filelock_drop(lock, at);
+		sc_sleep_us(1000);
+	}
+}
+
+/* As many as may wait, one after the other; the next one is sent away, and then nobody.
+ */
+static void different_users_wait_for_their_turn(void **state)
+{
+	char *path = check_path(dir, "lock");
+	struct sc_access *a = sc_access_new(&(struct sc_access_options){
+		.htpasswd_file = file, .lock_file = path, .waiting = USERS });
+	pid_t pids[USERS];
+	struct sc_err err;
+	int turn = -1;
+	int how = 0;
+
+	(void)state;
+	write_users("u0:" SHA_FAST "\nu1:" SHA_FAST "\nu2:" SHA_FAST "\nu3:" SHA_FAST
+		    "\nu4:" SHA_FAST "\nu5:" SHA_FAST "\n");
+	assert_int_equal(sc_filelock_open(path, &turn, &err), SC_OK);
+	assert_int_equal(sc_filelock_take(turn, 0, 0, NULL, &err), SC_OK);
+	for (int i = 0; i < USERS; i++)
+		pids[i] = start_one(a, i);
+	wait_until_taken(turn, USERS);
+	assert_int_equal(try(a, "u5:" FAST_WORD), SC_UNAVAILABLE);
+	sc_filelock_drop(turn, 0);
+	for (int i = 0; i < USERS; i++) {
+		assert_int_equal(waitpid(pids[i], &how, 0), pids[i]);
+		assert_int_equal(how, 0);
+	}
+	assert_int_equal(try(a, "u5:" FAST_WORD), SC_OK);
+	close(turn);
 	sc_access_free(a);
 	free(path);
 }
@@ -166,6 +224,35 @@ static void the_same_credentials_wait_for_one_look(void **state)
 
 /* ----- who guesses ----- */
 
+static const char *wrong(int number)
+{
+	char pair[64];
+
+	(void)snprintf(pair, sizeof(pair), "anna:wrong %d", number);
+	return check_basic(pair);
+}
+
+/* A program that goes on with an old password locks out nobody beside it, and whoever is
+ * throttled gets the same answer to it as before. */
+static void the_same_wrong_one_is_one_guess(void **state)
+{
+	struct sc_access *a = open_access(file, false);
+	uint64_t before = checked();
+	struct sc_err err;
+
+	(void)state;
+	write_users("anna:" SHA_FAST "\n");
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(try_from(a, "192.0.2.1", wrong(0), &err), SC_STRANGER);
+	assert_int_equal(checked() - before, 1);
+	for (int i = 1; i < 10; i++)
+		assert_int_equal(try_from(a, "192.0.2.1", wrong(i), &err), SC_STRANGER);
+	assert_int_equal(try_from(a, "192.0.2.1", wrong(10), &err), SC_THROTTLED);
+	assert_int_equal(try_from(a, "192.0.2.1", wrong(0), &err), SC_STRANGER);
+	assert_int_equal(checked() - before, 10);
+	sc_access_free(a);
+}
+
 static void ten_wrong_ones_are_enough(void **state)
 {
 	struct sc_access *a = open_access(file, false);
@@ -179,24 +266,21 @@ static void ten_wrong_ones_are_enough(void **state)
 	assert_int_equal(try_from(a, "192.0.2.1", check_basic("anna:" FAST_WORD), &err),
 			 SC_OK);
 	before = checked();
-	/* The same ones count, and so does what is no HTTP Basic. */
+	/* What is no HTTP Basic counts, too. */
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(try_from(a, "192.0.2.1",
-					  i == 3 ? "basic" : check_basic("anna:wrong"),
-					  &err),
-				 SC_STRANGER);
+		assert_int_equal(
+			try_from(a, "192.0.2.1", i == 3 ? "basic" : wrong(i), &err),
+			SC_STRANGER);
 	assert_in_range(sc_access_throttled_s("192.0.2.1"), 1, 60);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(
-			try_from(a, "192.0.2.1", check_basic("anna:wrong"), &err),
-			SC_THROTTLED);
+		assert_int_equal(try_from(a, "192.0.2.1", wrong(10), &err), SC_THROTTLED);
 		assert_null(strstr(err.text, "anna"));
 	}
-	assert_int_equal(checked() - before, 1);
+	assert_int_equal(checked() - before, 9);
 	/* Right, but not known to be: not looked at. */
 	assert_int_equal(try_from(a, "192.0.2.1", check_basic("otto:" FAST_WORD), &err),
 			 SC_THROTTLED);
-	assert_int_equal(checked() - before, 1);
+	assert_int_equal(checked() - before, 9);
 	/* Known to be right, from elsewhere, and no credentials at all. */
 	assert_int_equal(try_from(a, "192.0.2.1", check_basic("anna:" FAST_WORD), &err),
 			 SC_OK);
@@ -239,10 +323,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FILE(one_password_at_a_time),
+		WITH_FILE(different_users_wait_for_their_turn),
 		WITH_FILE(a_password_is_hashed_once),
 		WITH_FILE(what_is_remembered_goes_by_the_file),
 		WITH_FILE(processes_remember_together),
 		WITH_FILE(the_same_credentials_wait_for_one_look),
+		WITH_FILE(the_same_wrong_one_is_one_guess),
 		WITH_FILE(ten_wrong_ones_are_enough),
 		WITH_FILE(failures_are_told),
 	};

@@ -392,6 +392,55 @@ static void bytes_of_a_stored_tile(void **state)
 			}
 }
 
+static void lengths_that_are_not_all_there(void **state)
+{
+	(void)state;
+	for (uint64_t over = 0; over <= 1; over++) {
+		struct size size = { 500, 500, 500, 500, 1, (2 * ZEROS) / 4 + over };
+		struct file f = begin("II");
+
+		directory(&f, &size);
+		f.zeros = f.len;
+		put_at(&f, f.zeros + 2 * ZEROS - 1, 0, 1);
+		/* Where the lengths are: of the sixth entry, behind tag, type and count.
+		 */
+		put_at(&f, f.open + 2 + 5 * 12 + 8, f.zeros, 4);
+		end(&f, over ? "is not whole" : NULL);
+	}
+}
+
+/* libtiff does not mind; directories of strips are not looked at. */
+static void tiles_by_the_tags_of_strips(void **state)
+{
+	static const struct {
+		unsigned offsets, byte_counts;
+		bool is_tiled;
+		const char *says;
+	} cases[] = {
+		{ 273, 325, true, "more tiles than places" },
+		{ 324, 279, true, "more tiles than places" },
+		{ 273, 279, true, "more tiles than places" },
+		{ 273, 279, false, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct file f = begin("II");
+
+		open_directory(&f);
+		entry(&f, 256, LONG, 1, 1000);
+		entry(&f, 257, LONG, 1, 1000);
+		if (cases[i].is_tiled) {
+			entry(&f, 322, SHORT, 1, 16);
+			entry(&f, 323, SHORT, 1, 16);
+		}
+		entry(&f, cases[i].offsets, LONG, 4, f.zeros);
+		entry(&f, cases[i].byte_counts, LONG, 4, f.zeros);
+		close_directory(&f);
+		end(&f, cases[i].says);
+	}
+}
+
 static void a_stored_tile_of_a_large_file(void **state)
 {
 	(void)state;
@@ -473,6 +522,8 @@ int main(void)
 		cmocka_unit_test(a_tag_that_counts_twice),
 		cmocka_unit_test(bytes_of_a_stored_tile),
 		cmocka_unit_test(a_stored_tile_of_a_large_file),
+		cmocka_unit_test(lengths_that_are_not_all_there),
+		cmocka_unit_test(tiles_by_the_tags_of_strips),
 		cmocka_unit_test(a_number_elsewhere),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(what_is_no_tiff),

@@ -59,7 +59,8 @@ function showVersion(row, [name, of]) {
 	const cells = [
 		make("th", { scope: "row" }, name),
 		make("td", {}, make("code", {}, of.version)), make("td", {}, changed),
-		cell(of.changed_by, ""), cell(number(of.orphaned_entries)),
+		cell(of.changed_by ?? "", ""), /* not for who manages some images only */
+		cell(of.orphaned_entries === undefined ? "" : number(of.orphaned_entries)),
 	];
 	if (row.children.length === 0)
 		row.append(make("td", {}, button));
