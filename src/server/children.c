@@ -318,6 +318,8 @@ static bool has_stores_in_use(const struct sc_pool *p, unsigned generation)
 
 static void worker_ended(struct sc_pool *p, int slot, int status)
 {
+	/* It may have begun to serve since the last look. */
+	sc_pool_look_at(p, slot);
 	struct sc_plan_slot s = p->plan.slots[slot];
 	int64_t now_us = sc_mono_us();
 	bool in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;

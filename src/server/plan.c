@@ -115,6 +115,7 @@ void sc_plan_see(struct sc_plan_slot *s, int64_t busy_since_us, int64_t phase_si
 	s->busy_since_us = busy_since_us;
 	s->phase_since = phase_since;
 	s->serving = serving;
+	s->served |= serving == 1;
 }
 
 void sc_plan_started(struct sc_plan *p, int slot, pid_t pid)
@@ -225,7 +226,6 @@ static void judge_all(struct sc_plan *p, int64_t now_us, struct actions *a)
 
 		if (!s->pid || s->kill)
 			continue;
-		s->served |= s->serving == 1;
 		verb = judge(p, s, now_us);
 		if (verb == SC_PLAN_NONE)
 			continue;

@@ -98,20 +98,21 @@ static void act(struct sc_pool *p, const struct sc_plan_action *a)
 	}
 }
 
+void sc_pool_look_at(struct sc_pool *p, int slot)
+{
+	struct sc_slot *s = &p->shared->workers[slot];
+
+	sc_plan_see(&p->plan.slots[slot],
+		    atomic_load_explicit(&s->busy_since_us, memory_order_acquire),
+		    atomic_load_explicit(&s->phase_since, memory_order_acquire),
+		    atomic_load_explicit(&s->serving, memory_order_acquire));
+}
+
 static void look_at_slots(struct sc_pool *p)
 {
-	for (int i = 0; i < p->plan.nslots; i++) {
-		struct sc_slot *s = &p->shared->workers[i];
-
+	for (int i = 0; i < p->plan.nslots; i++)
 		if (p->plan.slots[i].pid)
-			sc_plan_see(
-				&p->plan.slots[i],
-				atomic_load_explicit(&s->busy_since_us,
-						     memory_order_acquire),
-				atomic_load_explicit(&s->phase_since,
-						     memory_order_acquire),
-				atomic_load_explicit(&s->serving, memory_order_acquire));
-	}
+			sc_pool_look_at(p, i);
 }
 
 /* Copies the slots, asks the plan, does what it says. */

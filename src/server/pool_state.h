@@ -52,6 +52,11 @@ struct sc_pool {
 	} status; /* said last */
 };
 
+/* ---- pool.c ---- */
+
+/* Copies what the worker of a slot says of itself. */
+void sc_pool_look_at(struct sc_pool *p, int slot);
+
 /* ---- children.c ---- */
 
 void sc_pool_fork_worker(struct sc_pool *p, int slot);

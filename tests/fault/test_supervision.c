@@ -239,6 +239,8 @@ static void forks_that_are_refused_are_tried_again(void **state)
 	(void)state;
 	start_server(NULL, NULL, NULL, NULL);
 	pid = get_pid();
+	/* Until it serves it forks itself, to look at its stores. */
+	wait_until(is_another_worker, &pid, "the other worker");
 	mark("no-fork");
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	wait_log("worker: cannot be forked: Resource temporarily unavailable; tried "

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole requests through the application, with stores and a catalogue in a folder of
- * memory, and images that have no file: each has a complete answer that is none of 5xx
- * but 503, whose head is of printable lines and whose errors are JSON.
+ * Whole requests through the application, with stores, a catalogue and access lists in a
+ * folder of memory, and images that have no file: each has a complete answer that is none
+ * of 5xx but 503, whose head is of printable lines and whose errors are JSON; and nobody
+ * but who may read an image learns its name.
  * Input: method and peer (a byte each), the target, headers "NAME VALUE", each a line; an
  * empty line; the body.
  */
@@ -16,14 +17,21 @@
 #include "tests/fuzz/fuzz.h"
 
 #define HEADERS 8
+#define HIDDEN	"Zq7Hidden" /* what strangers may not read */
 
 static const char catalogue[] =
 	"{\"next_id\": 4, \"images\": ["
 	"{\"id\": 1, \"name\": \"a.svs\", \"file\": \"a.svs\", \"state\": \"ok\","
 	" \"width\": 46000, \"height\": 32914, \"mpp\": 0.25, \"vendor\": \"aperio\"},"
-	"{\"id\": 2, \"name\": \"b.svs\", \"file\": \"x/b.svs\", \"depth\": 3,"
-	" \"frames\": 2, \"state\": \"unreadable\", \"reason\": \"damaged\"},"
+	"{\"id\": 2, \"name\": \"" HIDDEN "\", \"file\": \"x/" HIDDEN "\", \"depth\": 3,"
+	" \"frames\": 2, \"state\": \"unreadable\", \"reason\": \"" HIDDEN "\"},"
 	"{\"id\": 3, \"name\": \"c.svs\", \"file\": \"c.svs\", \"state\": \"gone\"}]}";
+
+static const char acl[] =
+	"{\"images\": {\"open\": {\"ids\": [1]}}, \"rules\": ["
+	"{\"who\": [\"strangers\"], \"images\": [\"open\"], \"rights\": [\"read\"]},"
+	"{\"who\": [\"user:anna\"], \"images\": [\"all\"],"
+	" \"rights\": [\"read\", \"manage\", \"label\"]}]}";
 
 struct sent {
 	const char *names[HEADERS];
@@ -53,7 +61,8 @@ static void write_text(const char *name, const char *text)
 	SC_AUTO_FREE char *path = fuzz_path(name);
 	FILE *f = fopen(path, "we");
 
-	FUZZ_MUST(f && fputs(text, f) >= 0 && fclose(f) == 0);
+	FUZZ_MUST(f && fchmod(fileno(f), 0600) == 0);
+	FUZZ_MUST(fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
 /* As slidecachectl migrate does. */
@@ -74,7 +83,15 @@ static void start_versions(const struct sc_conf *c)
 	sc_versions_close(v);
 }
 
-/* Strangers read, and the web server's users manage: so every route is reached. */
+static void set_path(struct sc_conf *c, const char *name, const char *file)
+{
+	SC_AUTO_FREE char *path = fuzz_path(file);
+
+	set(c, name, path);
+}
+
+/* Strangers read one image, and a user of the web server manages: so every route is
+ * reached. */
 static struct sc_app *open_app(void)
 {
 	struct sc_conf *c = sc_conf_new();
@@ -85,6 +102,11 @@ static struct sc_app *open_app(void)
 
 	FUZZ_MUST(mkdir(slides, 0700) == 0 && mkdir(cache, 0700) == 0);
 	write_text("images.json", catalogue);
+	write_text("acl.json", acl);
+	write_text("key", "0123456789abcdef0123456789abcdef");
+	set_path(c, "access.acl_file", "acl.json");
+	set_path(c, "access.signing_key_file", "key");
+	set(c, "slides.associated_images", "true");
 	set(c, "state_dir", fuzz_folder());
 	set(c, "cache_dir", cache);
 	set(c, "slides.root", slides);
@@ -131,6 +153,22 @@ static void check_answer(const struct sc_response *rs)
 	if (rs->status >= 400)
 		FUZZ_MUST(json_is_string(json_object_get(body, "detail")));
 	json_decref(body);
+}
+
+static bool has_hidden(const void *text, size_t n)
+{
+	return n > 0 && memmem(text, n, HIDDEN, strlen(HIDDEN));
+}
+
+/* Unless it is in the request, which answers may quote. */
+static void check_hidden(const struct sc_response *rs, struct sc_bytes in)
+{
+	SC_AUTO_BUF head = SC_BUF_INIT;
+
+	sc_response_head(rs, &head);
+	if (!has_hidden(in.data, in.len))
+		FUZZ_MUST(!has_hidden(rs->body.data, rs->body.len) &&
+			  !has_hidden(head.data, head.len));
 }
 
 static const char *line_of(struct sc_arena *arena, struct sc_bytes *in)
@@ -192,6 +230,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sc_response_init(&rs);
 	sc_app_handle(app, &rq, &rs);
 	check_answer(&rs);
+	if (strcmp(rq.remote_user, "anna") != 0)
+		check_hidden(&rs, sc_bytes_of(data, size));
 	sc_app_after(app);
 	sc_response_release(&rs);
 	sc_arena_free(arena);
