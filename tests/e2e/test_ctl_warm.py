@@ -489,8 +489,9 @@ def test_plain_terminals(here, variables):
 
 
 def test_ctrl_c(here, big):
-    big("a.tiff", "b.tiff")
-    terminal = Terminal(here.argv("warm", "1", "2", "--threads", "1", "--mem-size-mb", "500"),
+    big("a.tiff", "b.tiff", "c.tiff")
+    images = ("1", "2", "3")  # what is read may be late, by a slide or two
+    terminal = Terminal(here.argv("warm", *images, "--threads", "1", "--mem-size-mb", "500"),
                         here.env)
     terminal.read(r"[23]\d %  +\d+/\d+ tiles")
     terminal.type(b"\x03")

@@ -240,7 +240,8 @@ def test_strays_are_no_deaths(users, big):
         wait_for_tiles(live, number)
         assert live.warmer_pids() == [pid]
         os.kill(pid, signal.SIGQUIT)
-        service.wait_for(lambda: pid not in live.warmer_pids(), "it is dead")
+        # At idle priority: others may keep it from dying for long.
+        service.wait_for(lambda: pid not in live.warmer_pids(), "it is dead", 60)
         expect_done(live, number, "big.tiff")
         assert "warmer 1: ended by signal 3" in live.program.output()
         assert live.ctl_json("images", "quarantine") == []
